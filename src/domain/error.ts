@@ -1,0 +1,20 @@
+import type { Fault, ProblemCode } from '../contract/problem.ts'
+
+/** Facts that a refusal carries into its problem, beside the code and the sentence. */
+export interface ErrorContext {
+  errors?: Fault[]
+  [fact: string]: unknown
+}
+
+/** An expected refusal. `detail` is a sentence for the caller that says what to do, and holds no internals. */
+export class LedgerError extends Error {
+  readonly code: ProblemCode
+  readonly context: ErrorContext
+
+  constructor(code: ProblemCode, detail: string, context: ErrorContext = {}) {
+    super(detail)
+    this.name = 'LedgerError'
+    this.code = code
+    this.context = context
+  }
+}

@@ -1,0 +1,256 @@
+import type { Run } from '../contract/run.ts'
+import type {
+  CompleteStepAttempt,
+  CreateStepAttempt,
+  RetryStepAttempt,
+  StepAttempt,
+} from '../contract/step.ts'
+import { LIMITS } from '../contract/limits.ts'
+import type { Change, Decision, Given, RunBook, Snapshot } from './decision.ts'
+import { LedgerError } from './error.ts'
+import { type EventDraft, chain } from './event-chain.ts'
+import { requireAgreement, requireMatch, visibleRun, visibleStep } from './guard.ts'
+import { countersOf, payloadText, stepEndText, stepText } from './payload.ts'
+import { type StepCommand, stepMachine } from './step-machine.ts'
+
+/** The scope must load the newest attempt at `body.sequence`, where it names one. */
+export function createStepAttempt(
+  before: Snapshot,
+  given: Given,
+  body: CreateStepAttempt,
+): Decision<StepAttempt> {
+  const book = visibleRun(before, given)
+  requireMatch(given, book.run.version)
+  requireRunning(book)
+  const step = startedStep(given, {
+    run_id: book.run.run_id,
+    sequence: freeSequence(before, book, body),
+    attempt: 1,
+    retry_of: null,
+    tool_id: body.tool_id,
+    tool_run_id: body.tool_run_id ?? null,
+    prompt_id: body.prompt_id ?? null,
+    input_prompt: body.input_prompt ?? null,
+    metadata: body.metadata ?? {},
+  })
+  return recordStart(book, given, step)
+}
+
+/** A retry is a new row: the old attempt stays as it ended. The scope must load the newest attempt. */
+export function retryStepAttempt(
+  before: Snapshot,
+  given: Given,
+  body: RetryStepAttempt,
+): Decision<StepAttempt> {
+  const { book, step: old } = visibleStep(before, given)
+  requireMatch(given, old.version)
+  requireRunning(book)
+  stepMachine.edge(old.state, 'retry')
+  requireNewest(before, old)
+  const step = startedStep(given, {
+    run_id: old.run_id,
+    sequence: old.sequence,
+    attempt: old.attempt + 1,
+    retry_of: old.step_attempt_id,
+    tool_id: body.tool_id ?? old.tool_id,
+    tool_run_id: null,
+    prompt_id: old.prompt_id,
+    input_prompt: body.input_prompt ?? old.input_prompt,
+    metadata: body.metadata ?? old.metadata,
+  })
+  return recordStart(book, given, step)
+}
+
+const COMMANDS = { succeeded: 'succeed', failed: 'fail', canceled: 'cancel' } as const satisfies Record<
+  CompleteStepAttempt['status'],
+  StepCommand
+>
+
+export function completeStepAttempt(
+  before: Snapshot,
+  given: Given,
+  body: CompleteStepAttempt,
+): Decision<StepAttempt> {
+  const { book, step } = visibleStep(before, given)
+  requireMatch(given, step.version)
+  requireAgreement(body)
+  const edge = stepMachine.edge(step.state, COMMANDS[body.status])
+  const after: StepAttempt = {
+    ...step,
+    state: edge.to,
+    exit_code: body.exit_code ?? null,
+    signal: body.signal ?? null,
+    error_class: body.error_class ?? null,
+    error_code: body.error_code ?? null,
+    error_log: body.error_log ?? null,
+    stdout_tail: body.stdout_tail ?? null,
+    stderr_tail: body.stderr_tail ?? null,
+    outputs: {
+      patch_ids: body.outputs?.patch_ids ?? [],
+      logs_path: body.outputs?.logs_path ?? null,
+      raw_response_path: body.outputs?.raw_response_path ?? null,
+    },
+    usage: {
+      tokens_input: body.usage?.tokens_input ?? null,
+      tokens_output: body.usage?.tokens_output ?? null,
+      cost_usd_micros: body.usage?.cost_usd_micros ?? null,
+      duration_ms: body.usage?.duration_ms ?? null,
+    },
+    ended_at: given.now,
+    version: step.version + 1,
+  }
+  const failed = edge.to === 'failed' ? 1 : 0
+  const counters = { ...book.run.counters, errors: book.run.counters.errors + failed }
+  const draft = {
+    kind: edge.event,
+    from: step.state,
+    to: edge.to,
+    step_attempt_id: step.step_attempt_id,
+    text: stepEndText(after),
+  }
+  const run = { counters, steps_running: book.steps_running - 1 }
+  return record(book, given, { before: step, after }, run, draft)
+}
+
+/** How a running attempt ends because its run does. The run's own change carries the counts. */
+export function endedStep(
+  step: StepAttempt,
+  given: Given,
+  state_reason: string,
+): { change: Change; draft: EventDraft } {
+  const edge = stepMachine.edge(step.state, 'cancel')
+  const after: StepAttempt = {
+    ...step,
+    state: edge.to,
+    state_reason,
+    ended_at: given.now,
+    version: step.version + 1,
+  }
+  return {
+    change: { record: 'step_attempt', before: step, after },
+    draft: {
+      kind: edge.event,
+      from: step.state,
+      to: edge.to,
+      step_attempt_id: step.step_attempt_id,
+      payload_text: payloadText({ step_attempt: stepEndText(after) }),
+    },
+  }
+}
+
+type StepStart = Pick<
+  StepAttempt,
+  | 'run_id'
+  | 'sequence'
+  | 'attempt'
+  | 'retry_of'
+  | 'tool_id'
+  | 'tool_run_id'
+  | 'prompt_id'
+  | 'input_prompt'
+  | 'metadata'
+>
+
+function startedStep(given: Given, start: StepStart): StepAttempt {
+  return {
+    step_attempt_id: given.newId(),
+    run_id: start.run_id,
+    sequence: start.sequence,
+    attempt: start.attempt,
+    retry_of: start.retry_of,
+    tool_id: start.tool_id,
+    tool_run_id: start.tool_run_id,
+    execution_request_id: null,
+    route_decision_id: null,
+    prompt_id: start.prompt_id,
+    input_prompt: start.input_prompt,
+    state: 'running',
+    state_reason: null,
+    exit_code: null,
+    signal: null,
+    error_class: null,
+    error_code: null,
+    error_log: null,
+    stdout_tail: null,
+    stderr_tail: null,
+    outputs: { patch_ids: [], logs_path: null, raw_response_path: null },
+    usage: { tokens_input: null, tokens_output: null, cost_usd_micros: null, duration_ms: null },
+    metadata: start.metadata,
+    started_at: given.now,
+    ended_at: null,
+    version: 1,
+  }
+}
+
+function recordStart(book: RunBook, given: Given, step: StepAttempt): Decision<StepAttempt> {
+  const { run } = book
+  const counters = { ...run.counters, step_attempts: run.counters.step_attempts + 1 }
+  const draft = {
+    kind: 'step_started',
+    to: step.state,
+    step_attempt_id: step.step_attempt_id,
+    text: stepText(step),
+  }
+  const moved = {
+    counters,
+    sequence_max: Math.max(book.sequence_max, step.sequence),
+    steps_running: book.steps_running + 1,
+  }
+  return record(book, given, { before: null, after: step }, moved, draft)
+}
+
+interface RunMoved {
+  counters: Run['counters']
+  sequence_max?: number
+  steps_running: number
+}
+
+/** A step's change and what it moves in its run, told by one event. */
+function record(
+  book: RunBook,
+  given: Given,
+  step: { before: StepAttempt | null; after: StepAttempt },
+  { counters, ...moved }: RunMoved,
+  { text, ...draft }: Omit<EventDraft, 'payload_text'> & { text: string },
+): Decision<StepAttempt> {
+  const run: Run = { ...book.run, counters, updated_at: given.now, version: book.run.version + 1 }
+  const runChanged = { counters: countersOf(run), updated_at: run.updated_at, version: run.version }
+  const payload_text = payloadText({ run: JSON.stringify(runChanged), step_attempt: text })
+  const { events, head } = chain(run.run_id, book, [{ ...draft, payload_text }], given)
+  return {
+    result: () => step.after,
+    changes: [
+      { record: 'step_attempt', ...step },
+      { record: 'run', before: book, after: { ...book, ...head, ...moved, run } },
+    ],
+    events,
+  }
+}
+
+function requireRunning({ run }: RunBook): void {
+  if (run.state === 'running') return
+  const todo = run.state === 'pending' ? 'Start it first.' : 'It takes no more step attempts.'
+  throw new LedgerError('run_not_running', `The run is ${run.state}. ${todo}`, { state: run.state })
+}
+
+function freeSequence({ newest }: Snapshot, book: RunBook, body: CreateStepAttempt): number {
+  const sequence = body.sequence ?? book.sequence_max + 1
+  if (newest === null && sequence <= LIMITS.sequence) return sequence
+  const detail =
+    newest === null
+      ? `The run has used up its ${LIMITS.sequence} places; give a free one.`
+      : `The run has a step at sequence ${sequence}. Leave sequence out, or retry the attempt that is there.`
+  throw new LedgerError('sequence_taken', detail, {
+    sequence,
+    errors: [{ pointer: '#/sequence', detail: 'is taken' }],
+  })
+}
+
+function requireNewest({ newest }: Snapshot, step: StepAttempt): void {
+  if (newest === null || newest.step_attempt_id === step.step_attempt_id) return
+  throw new LedgerError(
+    'already_retried',
+    `This attempt was retried already; the newest attempt of the step is ${newest.step_attempt_id}.`,
+    { newest_step_attempt_id: newest.step_attempt_id },
+  )
+}

@@ -1,0 +1,93 @@
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { Page } from '../contract/common.ts'
+import type { Event } from '../contract/event.ts'
+import type { Run } from '../contract/run.ts'
+import type { StepAttempt } from '../contract/step.ts'
+import type { Answer } from '../domain/decision.ts'
+import type { Outcome } from '../domain/idempotency.ts'
+import type { Call } from '../orchestrator/orchestrator.ts'
+import { ifMatchOf, matchesNone } from './conditions.ts'
+import { claimOf } from './idempotency.ts'
+import { pathOf } from './problem.ts'
+
+const JSON_TYPE = 'application/json; charset=utf-8'
+
+type Present<T> = (record: T) => Answer
+
+const etagOf = ({ version }: { version: number }): string => `"${version}"`
+
+// JSON.stringify of one record beats a compiled serialiser and gives a flat string: the same one goes to the
+// socket and into the record of the idempotency key. Tests hold every answer against its schema.
+const changed = (record: { version: number }): Answer => ({
+  status: 200,
+  body: JSON.stringify(record),
+  etag: etagOf(record),
+  location: null,
+})
+
+export const changedRun: Present<Run> = changed
+export const changedStep: Present<StepAttempt> = changed
+export const createdRun: Present<Run> = (run) => ({
+  ...changed(run),
+  status: 201,
+  location: `/v1/runs/${run.run_id}`,
+})
+export const createdStep: Present<StepAttempt> = (step) => ({
+  ...changed(step),
+  status: 201,
+  location: `/v1/steps/${step.step_attempt_id}`,
+})
+export const createdEvent: Present<Event> = (event) => ({
+  status: 201,
+  body: JSON.stringify(event),
+  etag: null,
+  location: null,
+})
+
+/** Does a write with all that it carries beside its body, and answers with what came of it. */
+export async function answerWrite<T>(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  present: Present<T>,
+  write: (call: Call<T>) => Promise<Outcome<T>>,
+): Promise<FastifyReply> {
+  const outcome = await write(callOf(request, present))
+  if ('replayed' in outcome) return sendAnswer(reply.header('idempotency-replayed', 'true'), outcome.replayed)
+  return sendAnswer(reply, outcome.answer ?? present(outcome.record))
+}
+
+const callOf = <T>(request: FastifyRequest, present: Present<T>): Call<T> => ({
+  caller: request.caller,
+  http_request_id: request.id,
+  if_match: ifMatchOf(request.headers['if-match']),
+  claim: claimOf(request),
+  present,
+})
+
+function sendAnswer(reply: FastifyReply, { status, body, etag, location }: Answer): FastifyReply {
+  if (etag !== null) void reply.header('etag', etag)
+  if (location !== null) void reply.header('location', location)
+  return reply.code(status).header('content-type', JSON_TYPE).send(body)
+}
+
+/** A single resource that is read: 304 if the client has this version. */
+export function sendRecord(request: FastifyRequest, reply: FastifyReply, record: { version: number }) {
+  const etag = etagOf(record)
+  void reply.header('etag', etag)
+  if (!matchesNone(request.headers['if-none-match'], etag)) return reply.code(304).send()
+  return sendJson(reply, record)
+}
+
+export const sendJson = (reply: FastifyReply, value: unknown): FastifyReply =>
+  reply.header('content-type', JSON_TYPE).send(JSON.stringify(value))
+
+/** RFC 8288: the next page is the same request with another cursor. */
+export function sendPage(request: FastifyRequest, reply: FastifyReply, page: Page<unknown>): FastifyReply {
+  if (page.next_cursor !== null) {
+    const query = new URLSearchParams(request.url.split('?')[1] ?? '')
+    query.delete('after') // the cursor continues from there
+    query.set('cursor', page.next_cursor)
+    void reply.header('link', `<${pathOf(request.url)}?${query.toString()}>; rel="next"`)
+  }
+  return sendJson(reply, page)
+}

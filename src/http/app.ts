@@ -1,0 +1,149 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
+import cors from '@fastify/cors'
+import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify'
+import { LIMITS } from '../contract/limits.ts'
+import { type ProblemCode } from '../contract/problem.ts'
+import { readBodies } from './body.ts'
+import type { App, RouteDeps } from './deps.ts'
+import { type GateOptions, guardGate } from './gate.ts'
+import { describeApi } from './openapi.ts'
+import { PROBLEM_TYPE, answerError, pathOf, problemOf, rawProblem } from './problem.ts'
+import { docRoutes } from './routes/docs.ts'
+import { eventRoutes } from './routes/events.ts'
+import { healthRoutes } from './routes/health.ts'
+import { machineRoutes } from './routes/machines.ts'
+import { runRoutes } from './routes/runs.ts'
+import { stepRoutes } from './routes/steps.ts'
+import { buildValidator } from './validation.ts'
+import { LedgerError } from '../domain/error.ts'
+
+export interface AppOptions extends RouteDeps, GateOptions {
+  logger: FastifyBaseLogger
+  /** Makes the id of a request that brings none. */
+  newRequestId: () => string
+  version: string
+}
+
+/** A slow client must not hold a connection for ever; Fastify's defaults let it. */
+const REQUEST_TIMEOUT_MS = 15_000
+const HEADERS_TIMEOUT_MS = 10_000
+const CONNECTIONS_CHECK_MS = 1_000
+
+const REQUEST_ID = new RegExp(`^[A-Za-z0-9._~:@/+=-]{1,${LIMITS.request_id_length}}$`)
+
+/** The server without its socket: whoever builds it says where it listens. */
+export async function buildApp(options: AppOptions): Promise<App> {
+  const { logger, newRequestId } = options
+  const app = Fastify({
+    loggerInstance: logger,
+    childLoggerFactory: (parent) => parent, // one line of our own per request carries its id
+    logController: new LogController({ disableRequestLogging: true }),
+    genReqId: ({ headers }) => {
+      const given = headers['x-request-id']
+      return typeof given === 'string' && REQUEST_ID.test(given) ? given : newRequestId()
+    },
+    bodyLimit: LIMITS.body_bytes,
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    http: {
+      headersTimeout: HEADERS_TIMEOUT_MS,
+      connectionsCheckingInterval: CONNECTIONS_CHECK_MS,
+      requireHostHeader: false, // Node would answer without a body; the gate checks
+    },
+    return503OnClosing: false, // the gate does, with a problem
+    forceCloseConnections: 'idle',
+    schemaController: { compilersFactory: { buildValidator: buildValidator() as never } },
+    frameworkErrors: (error, request, reply) => answerError(error, request, reply),
+    clientErrorHandler: (error, socket) => refuseBelowHttp(error, socket, newRequestId()),
+  }) as unknown as App // the type provider only changes how handlers are typed
+  // Answers are text already, or come from a plugin that serialises for itself.
+  app.setSerializerCompiler(() => (value) => JSON.stringify(value))
+  app.setErrorHandler(answerError)
+  app.decorateRequest('caller')
+  app.server.on('checkExpectation', (request: IncomingMessage, response: ServerResponse) =>
+    refuseExpectation(request, response, newRequestId()),
+  )
+
+  requireScopes(app)
+  guardGate(app, options)
+  addRequestId(app)
+  logRequests(app, logger)
+  readBodies(app)
+  if (options.allowed_origins.length > 0) await app.register(cors, corsOptions(options))
+  await describeApi(app, options.version)
+  registerRoutes(app, options)
+  await docRoutes(app)
+  return app
+}
+
+function registerRoutes(app: App, options: AppOptions): void {
+  runRoutes(app, options)
+  stepRoutes(app, options)
+  eventRoutes(app, options)
+  machineRoutes(app)
+  healthRoutes(app, options)
+}
+
+const corsOptions = ({ allowed_origins }: AppOptions) => ({
+  origin: [...allowed_origins],
+  methods: ['GET', 'HEAD', 'POST', 'PATCH'],
+  exposedHeaders: ['ETag', 'Location', 'Link', 'Idempotency-Replayed', 'X-Request-Id', 'Retry-After'],
+})
+
+/** A route of the API that forgot to say what a key needs must not become one that is open to everybody. */
+function requireScopes(app: App): void {
+  app.addHook('onRoute', ({ url, config }) => {
+    if (url.startsWith('/v1/') && config?.scope === undefined) throw new Error(`${url} names no scope`)
+  })
+}
+
+function addRequestId(app: App): void {
+  app.addHook('onSend', (request, reply, payload, done) => {
+    void reply.header('x-request-id', request.id)
+    done(null, payload)
+  })
+}
+
+/** One line for each request: our own costs half of Fastify's two. Queries stay out: they may hold anything. */
+function logRequests(app: App, logger: FastifyBaseLogger): void {
+  app.addHook('onResponse', (request, reply, done) => {
+    logger.info(
+      {
+        http_request_id: request.id,
+        method: request.method,
+        path: pathOf(request.url),
+        status: reply.statusCode,
+        duration_ms: Math.round(reply.elapsedTime * 100) / 100,
+        actor: request.caller?.actor.id ?? null,
+      },
+      'request',
+    )
+    done()
+  })
+}
+
+const BELOW_HTTP: Record<string, [ProblemCode, string]> = {
+  HPE_HEADER_OVERFLOW: ['headers_too_large', 'Path and headers together have more than 16 KiB.'],
+  ERR_HTTP_REQUEST_TIMEOUT: ['request_timeout', 'The request did not arrive in time. Send it at once.'],
+}
+
+/** What Node refuses before there is a request. */
+function refuseBelowHttp(error: NodeJS.ErrnoException, socket: Socket, http_request_id: string): void {
+  if (error.code === 'ECONNRESET' || !socket.writable) return void socket.destroy()
+  const [code, detail] = BELOW_HTTP[error.code ?? ''] ?? [
+    'malformed_request',
+    'This is not an HTTP/1.1 request.',
+  ]
+  socket.end(rawProblem(code, detail, http_request_id))
+}
+
+function refuseExpectation(
+  request: IncomingMessage,
+  response: ServerResponse,
+  http_request_id: string,
+): void {
+  const error = new LedgerError('expectation_failed', 'Send the request without its Expect header.')
+  const problem = problemOf(error, { instance: pathOf(request.url ?? ''), http_request_id })
+  response.writeHead(problem.status, { 'content-type': PROBLEM_TYPE, 'x-request-id': http_request_id })
+  response.end(JSON.stringify(problem))
+}

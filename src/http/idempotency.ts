@@ -1,0 +1,56 @@
+import { hash } from 'node:crypto'
+import type { FastifyRequest } from 'fastify'
+import { LIMITS } from '../contract/limits.ts'
+import type { Claim } from '../domain/decision.ts'
+import { fingerprintOf } from '../domain/idempotency.ts'
+import { badHeader } from './conditions.ts'
+import { pathOf } from './problem.ts'
+
+/** A structured-field string (RFC 8941 §3.3.3). */
+const QUOTED = /^"((?:[\x21\x23-\x5b\x5d-\x7e]|\\["\\])*)"$/
+const BARE = /^[\x21-\x7e]+$/
+
+/** Neighbours in time shall be neighbours in the index: see `claimKey`. */
+const PREFIX_LENGTH = 26
+const DIGEST_LENGTH = 22
+
+/**
+ * The caller's name for this request, if it has one.
+ * @throws LedgerError `validation_failed` for a header that is no key, or that comes twice
+ */
+export function claimOf(request: FastifyRequest): Claim | null {
+  const header = request.headers['idempotency-key'] as string | undefined
+  if (header === undefined) return null
+  const key = keyOf(header)
+  if (key === null || comesTwice(request)) {
+    throw badHeader(
+      'Idempotency-Key',
+      `must come once, with 1 to ${LIMITS.idempotency_key_length} visible ASCII characters`,
+    )
+  }
+  return { key: claimKey(request, key), fingerprint: fingerprintOf(request.body) }
+}
+
+function keyOf(header: string): string | null {
+  const quoted = QUOTED.exec(header)
+  const key = quoted?.[1]?.replace(/\\(["\\])/g, '$1') ?? header
+  const fits = key.length >= 1 && key.length <= LIMITS.idempotency_key_length && BARE.test(key)
+  return fits ? key : null
+}
+
+// Node joins repeated headers with a comma, which is also a character of keys.
+function comesTwice({ raw, headers }: FastifyRequest): boolean {
+  if (!(headers['idempotency-key'] as string).includes(',')) return false
+  return (raw.headersDistinct['idempotency-key']?.length ?? 0) > 1
+}
+
+/**
+ * What the store looks up. It begins with the id in the path or, where there is none, with the client's own
+ * key, which we advise to be a ULID: a random beginning would dirty another page of the index with each write.
+ */
+function claimKey({ caller, method, url, params }: FastifyRequest, key: string): string {
+  const { run_id, step_attempt_id } = params as { run_id?: string; step_attempt_id?: string }
+  const prefix = run_id ?? step_attempt_id ?? key.slice(0, PREFIX_LENGTH)
+  const scope = `${caller.actor.id ?? ''}\n${method}\n${pathOf(url)}\n${key}`
+  return prefix + hash('sha256', scope, 'base64url').slice(0, DIGEST_LENGTH)
+}

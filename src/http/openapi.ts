@@ -1,0 +1,84 @@
+import swagger from '@fastify/swagger'
+import type { FastifyInstance } from 'fastify'
+import { namedSchemas } from '../contract/index.ts'
+import type { Tag } from './operation.ts'
+
+const TAGS: Record<Tag, string> = {
+  runs: 'Runs: one execution of a phase or workstream, from creation to its end.',
+  steps: 'Step attempts: each invocation of a tool within a run, retries included.',
+  events: 'Events: the immutable record of every change, chained by hashes.',
+  machines: 'State machines: the tables that guard every change, as data.',
+  health: 'Health: for load balancers and supervisors.',
+}
+
+const DESCRIPTION = `A run ledger: clients record the runs they make, step by step; every move is guarded by a
+state machine and written as an event in the same transaction.
+
+Errors are \`application/problem+json\` (RFC 9457); look at \`code\`, and follow \`type\` to its page. Beside the
+errors of each operation, any request may meet 404 \`not_found\`, 405 \`method_not_allowed\`,
+408 \`request_timeout\`, 417 \`expectation_failed\` and 431 \`headers_too_large\`. Unknown fields and query
+parameters are refused, never ignored; ignore fields of answers that you do not know. Writes take an
+\`Idempotency-Key\`: send one with everything that you might repeat.`
+
+/** Publishes the routes that are registered after it as OpenAPI 3.1.1, each named schema as a component. */
+export async function describeApi(app: FastifyInstance, version: string): Promise<void> {
+  for (const schema of namedSchemas) app.addSchema(schema)
+  await app.register(swagger, {
+    openapi: {
+      openapi: '3.1.1',
+      info: {
+        title: 'Signalbox',
+        description: DESCRIPTION,
+        version,
+        license: { name: 'Apache-2.0', identifier: 'Apache-2.0' } as never, // 3.1 knows identifier, its types do not
+      },
+      servers: [{ url: '/', description: 'This server.' }],
+      tags: Object.entries(TAGS).map(([name, description]) => ({ name, description })),
+      components: {
+        securitySchemes: {
+          key: {
+            type: 'http',
+            scheme: 'bearer',
+            description: 'An API key: `sbx_…`. Only where the server has keys.',
+          },
+        },
+      },
+      security: [{ key: [] }, {}],
+    },
+    refResolver: {
+      buildLocalReference: (json, _base, _fragment, i) => (json.$id as string | undefined) ?? `def-${i}`,
+    },
+    transformObject: (given) => withExamples((given as { openapiObject: Document }).openapiObject) as never,
+  })
+}
+
+interface Media {
+  schema?: { $ref?: string }
+  example?: unknown
+}
+interface Operation {
+  requestBody?: { content: Record<string, Media> }
+  responses: Record<string, { content?: Record<string, Media> }>
+}
+interface Document {
+  paths: Record<string, Record<string, Operation>>
+  components: { schemas: Record<string, { examples?: unknown[]; $id?: string }> }
+}
+
+/** Each body shows the example of its component: the one home of examples is the contract. */
+function withExamples(document: Document): Document {
+  const exampleOf = ({ schema }: Media): unknown => {
+    const name = schema?.$ref?.split('/').at(-1) ?? ''
+    const component = document.components.schemas[name]
+    const [example] = component?.examples ?? []
+    return example
+  }
+  for (const operation of Object.values(document.paths).flatMap((path) => Object.values(path))) {
+    const bodies = [operation.requestBody, ...Object.values(operation.responses)]
+    for (const media of bodies.flatMap((body) => Object.values(body?.content ?? {}))) {
+      const example = exampleOf(media)
+      if (example !== undefined) media.example = example
+    }
+  }
+  return document
+}

@@ -1,0 +1,181 @@
+import { type TSchema, Type } from '@sinclair/typebox'
+import type { FastifySchema } from 'fastify'
+import { PROBLEMS, Problem, type ProblemCode } from '../contract/problem.ts'
+import { closed, ref } from '../contract/named.ts'
+import { LIMITS } from '../contract/limits.ts'
+
+export type Tag = 'runs' | 'steps' | 'events' | 'machines' | 'health'
+
+interface Description {
+  operationId: string
+  tag: Tag
+  summary: string
+  description: string
+  /** What can go wrong here, beside what can go wrong everywhere. */
+  problems?: ProblemCode[]
+}
+
+interface Parts {
+  params?: TSchema
+  querystring?: TSchema
+  body?: TSchema
+}
+
+const GATE: ProblemCode[] = [
+  'validation_failed',
+  'misdirected_request',
+  'origin_refused',
+  'draining',
+  'internal_error',
+]
+const KEYED: ProblemCode[] = ['unauthenticated', 'forbidden', 'store_unavailable']
+const WRITING: ProblemCode[] = [
+  'malformed_json',
+  'body_too_large',
+  'unsupported_media_type',
+  'idempotency_key_reused',
+  'overloaded',
+  'disk_full',
+]
+
+const etag = {
+  ETag: {
+    schema: { type: 'string' },
+    description: 'The version of the resource, in quotes; for `If-Match`.',
+  },
+}
+const location = { Location: { schema: { type: 'string' }, description: 'Where the new resource is.' } }
+const replayed = {
+  'Idempotency-Replayed': {
+    schema: { type: 'string', enum: ['true'] },
+    description: 'Only when this answer was given before, for the same key.',
+  },
+}
+const link = {
+  Link: {
+    schema: { type: 'string' },
+    description: 'The next page, `rel="next"`; absent at the end (RFC 8288).',
+  },
+}
+
+const idempotencyKey = Type.Optional(
+  Type.String({
+    description: `Makes a repeat safe: the same key and body get the first answer again, for 24 hours. 1–${LIMITS.idempotency_key_length} visible ASCII characters, quoted or bare; a ULID is best.`,
+    examples: ['01JD8Z6V3QK0T2M4N6P8R0S2T4'],
+  }),
+)
+const ifMatch = (what: string) =>
+  Type.Optional(
+    Type.String({
+      description: `Only if ${what} is still at this version (its \`ETag\`); 412 otherwise.`,
+      examples: ['"3"'],
+    }),
+  )
+const ifNoneMatch = Type.Optional(
+  Type.String({ description: 'A version that you have (an `ETag`): 304 if it is the current one.' }),
+)
+
+// Other headers than those that are documented pass: proxies and browsers add their own.
+const headers = (known: Record<string, TSchema>) => Type.Object(known)
+
+type Answers = Record<
+  number,
+  { description: string; schema?: TSchema; headers?: object; media_type?: string }
+>
+
+/** A read of one versioned resource. */
+export const readsOne = <P extends Parts>(description: Description, schema: TSchema, parts: P) =>
+  operation(
+    description,
+    { ...parts, headers: headers({ 'If-None-Match': ifNoneMatch }) },
+    {
+      200: { description: 'The resource.', schema, headers: etag },
+      304: { description: 'The client has the current version.' },
+    },
+    KEYED,
+  )
+
+/** A read of something that has no version of its own. */
+export const reads = <P extends Parts>(description: Description, schema: TSchema, parts: P) =>
+  operation(description, parts, { 200: { description: 'The answer.', schema } }, KEYED)
+
+export const lists = <P extends Parts>(description: Description, schema: TSchema, parts: P) =>
+  operation(
+    { ...description, problems: [...(description.problems ?? []), 'invalid_cursor'] },
+    parts,
+    { 200: { description: 'One page.', schema, headers: link } },
+    KEYED,
+  )
+
+/** A write. `matches` names the resource whose version `If-Match` is about; none has no such condition. */
+export function writes<P extends Parts>(
+  description: Description,
+  answer: { status: 200 | 201; schema: TSchema; versioned?: boolean; located?: boolean; matches?: string },
+  parts: P,
+) {
+  const { status, schema, versioned = true, located = false, matches } = answer
+  const answered = { ...(versioned ? etag : {}), ...(located ? location : {}), ...replayed }
+  const conditions = matches === undefined ? {} : { 'If-Match': ifMatch(matches) }
+  const refusals: ProblemCode[] = matches === undefined ? WRITING : [...WRITING, 'precondition_failed']
+  return operation(
+    description,
+    { ...parts, headers: headers({ 'Idempotency-Key': idempotencyKey, ...conditions }) },
+    { [status]: { description: status === 201 ? 'Created.' : 'Done.', schema, headers: answered } },
+    [...KEYED, ...refusals],
+  )
+}
+
+/** Something that needs neither a key nor the store. */
+export const serves = <P extends Parts>(description: Description, answers: Answers, parts: P) =>
+  operation(description, parts, answers, [])
+
+const NO_QUERY = closed({}, { description: 'No parameters.' })
+
+function operation<P extends Parts & { headers?: TSchema }>(
+  { operationId, tag, summary, description, problems = [] }: Description,
+  parts: P,
+  answers: Answers,
+  usual: ProblemCode[],
+): FastifySchema & P {
+  return {
+    operationId,
+    tags: [tag],
+    summary,
+    description,
+    querystring: NO_QUERY, // a route without a schema for its query would accept any
+    ...parts,
+    response: { ...answersOf(answers), ...problemsOf([...GATE, ...usual, ...problems]) },
+  } // operationId and tags are @fastify/swagger's
+}
+
+const answersOf = (answers: Answers) =>
+  Object.fromEntries(
+    Object.entries(answers).map(
+      ([status, { description, schema, headers, media_type = 'application/json' }]) => [
+        status,
+        {
+          description,
+          ...(headers === undefined ? {} : { headers }),
+          ...(schema === undefined ? {} : { content: { [media_type]: { schema } } }),
+        },
+      ],
+    ),
+  )
+
+/** The problems of an operation by status: each status names its codes. */
+function problemsOf(codes: ProblemCode[]) {
+  const byStatus = new Map<number, Set<ProblemCode>>()
+  for (const code of codes) {
+    const { status } = PROBLEMS[code]
+    byStatus.set(status, (byStatus.get(status) ?? new Set()).add(code))
+  }
+  return Object.fromEntries(
+    [...byStatus].map(([status, those]) => [
+      status,
+      {
+        description: [...those].map((code) => `\`${code}\`: ${PROBLEMS[code].title}.`).join(' '),
+        content: { 'application/problem+json': { schema: ref(Problem) } },
+      },
+    ]),
+  )
+}

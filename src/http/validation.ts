@@ -1,0 +1,114 @@
+import { AjvCompiler } from '@fastify/ajv-compiler'
+import type { FastifySchemaCompiler } from 'fastify'
+import type { Fault } from '../contract/problem.ts'
+import { LIMITS } from '../contract/limits.ts'
+
+type Ajv = {
+  addFormat: (name: string, check: (text: string) => boolean) => void
+  addKeyword: (k: object) => void
+}
+
+// RFC 3339 §5.6 with the capital letters that text order needs; leap seconds are left out, because JavaScript
+// has none. ajv's own `date-time` accepts what `new Date` cannot read.
+const INSTANT = /^\d{4}-\d\d-\d\dT([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d{1,9})?(Z|[+-]([01]\d|2[0-3]):[0-5]\d)$/
+
+function isInstant(text: string): boolean {
+  if (!INSTANT.test(text)) return false
+  const parsed = new Date(`${text.slice(0, 10)}T00:00:00Z`)
+  // Date.parse takes the 31st of February for the 3rd of March.
+  return !Number.isNaN(parsed.getTime()) && parsed.toISOString().startsWith(text.slice(0, 10))
+}
+
+const isWithin = (bytes: number, value: unknown): boolean => {
+  const text = typeof value === 'string' ? value : JSON.stringify(value)
+  return text.length * 3 <= bytes || Buffer.byteLength(text) <= bytes
+}
+
+function ourWords(ajv: Ajv): void {
+  ajv.addFormat('date-time', isInstant)
+  ajv.addKeyword({ keyword: 'x-max-bytes', validate: isWithin, errors: false })
+}
+
+// Named as the compiler expects, or it would add formats of its own over ours.
+function formatsPlugin(ajv: Ajv): void {
+  ourWords(ajv)
+}
+
+const options = { plugins: [formatsPlugin], allErrors: true, allowUnionTypes: true, useDefaults: false }
+const { plugins, ...ajvOptions } = options
+
+/**
+ * Two compilers: text that comes in a path, a query or a header must be turned into numbers and lists; a body
+ * has types of its own, and `"5"` for 5 there is a fault of the client that must not go unseen.
+ */
+export function buildValidator() {
+  const bodies = AjvCompiler()
+  const texts = AjvCompiler()
+  return (externalSchemas: never, _options: unknown): FastifySchemaCompiler<unknown> => {
+    const forBodies = bodies(externalSchemas, {
+      customOptions: { ...ajvOptions, coerceTypes: false, removeAdditional: false },
+      plugins: plugins as never,
+    })
+    const forTexts = texts(externalSchemas, {
+      customOptions: { ...ajvOptions, coerceTypes: 'array', removeAdditional: false },
+      plugins: plugins as never,
+    })
+    return (route) => (route.httpPart === 'body' ? forBodies : forTexts)(route) as never
+  }
+}
+
+/** What ajv found, as far as we read it. */
+export interface Finding {
+  instancePath: string
+  keyword: string
+  params: Record<string, unknown>
+  message?: string
+}
+
+/** ajv's findings as faults with their places, once each. `context` is the part of the request. */
+export function faultsOf(findings: readonly Finding[], context: string): Fault[] {
+  const faults = new Map<string, Fault>()
+  for (const finding of findings) {
+    if (isEcho(finding, findings)) continue
+    const place = placeOf(finding, context)
+    const detail = sentenceOf(finding)
+    faults.set(`${place.pointer ?? place.parameter} ${detail}`, { ...place, detail })
+    if (faults.size >= LIMITS.listed_faults) break
+  }
+  return [...faults.values()]
+}
+
+/** A nullable reference that fails says so three times: once is enough. */
+function isEcho({ keyword, params, instancePath }: Finding, all: readonly Finding[]): boolean {
+  const inUnion = all.some((other) => other.keyword === 'anyOf' && other.instancePath === instancePath)
+  if (keyword === 'anyOf') return all.some((other) => other !== null && isMoreTelling(other, instancePath))
+  return (inUnion && keyword === 'type' && params['type'] === 'null') || keyword === 'propertyNames'
+}
+
+const isMoreTelling = ({ keyword, params, instancePath }: Finding, path: string): boolean =>
+  instancePath.startsWith(path) && keyword !== 'anyOf' && !(keyword === 'type' && params['type'] === 'null')
+
+function placeOf({ instancePath, keyword, params, ...rest }: Finding, context: string) {
+  const inner = params['missingProperty'] ?? params['additionalProperty'] ?? nameOf(keyword, rest)
+  const path = inner === undefined ? instancePath : `${instancePath}/${escaped(String(inner))}`
+  if (context === 'body') return { pointer: `#${path}` }
+  return { parameter: path.split('/')[1] ?? '' }
+}
+
+/** The property that a finding of `propertyNames` is about stands beside it. */
+const nameOf = (_keyword: string, rest: object): unknown =>
+  'propertyName' in rest ? rest.propertyName : undefined
+
+/** RFC 6901 §3. */
+const escaped = (name: string): string => name.replaceAll('~', '~0').replaceAll('/', '~1')
+
+function sentenceOf({ keyword, params, message = 'is wrong', ...rest }: Finding): string {
+  if ('propertyName' in rest) return `is not a name that is allowed here: it ${message}`
+  if (keyword === 'required') return 'is missing'
+  if (keyword === 'additionalProperties') return 'is not known here'
+  if (keyword === 'enum') return `must be one of ${(params['allowedValues'] as string[]).join(', ')}`
+  if (keyword === 'type') return `must be ${[params['type']].flat().join(' or ')}`
+  if (keyword === 'format') return 'must be an RFC 3339 instant such as 2026-01-05T09:30:00Z'
+  if (keyword === 'x-max-bytes') return 'has too many bytes'
+  return message
+}

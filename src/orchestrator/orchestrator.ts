@@ -1,0 +1,151 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import type { Clock } from '../clock.ts'
+import type { AppendRunEvent, Event, EventVerification } from '../contract/event.ts'
+import type { RunTransitions } from '../contract/machine.ts'
+import type { CancelRun, CompleteRun, CreateRun, QuarantineRun, Run, UpdateRun } from '../contract/run.ts'
+import type {
+  CompleteStepAttempt,
+  CreateStepAttempt,
+  RetryStepAttempt,
+  StepAttempt,
+} from '../contract/step.ts'
+import type { Answer, Caller, Claim, Decision, Given, IfMatch, Scope, Snapshot } from '../domain/decision.ts'
+import { appendRunEvent } from '../domain/event.ts'
+import { type ChainCheck, chainStart, checkChain, checkHead } from '../domain/event-chain.ts'
+import { visibleRun } from '../domain/guard.ts'
+import { type Outcome, once } from '../domain/idempotency.ts'
+import { type Loss, recordLoss } from '../domain/loss.ts'
+import { cancelRun, completeRun, createRun, listTransitions, quarantineRun, startRun } from '../domain/run.ts'
+import { updateRun } from '../domain/run-update.ts'
+import { completeStepAttempt, createStepAttempt, retryStepAttempt } from '../domain/step.ts'
+import { traceparentOf } from '../domain/traceparent.ts'
+import type { Entropy } from '../entropy.ts'
+import type { Store } from '../store/store.ts'
+
+/** Who asks, under which conditions, and how the answer to them looks. */
+export interface Call<T> {
+  caller: Caller
+  http_request_id: string | null
+  if_match: IfMatch | null
+  claim: Claim | null
+  present: (record: T) => Answer
+}
+
+type Write<B, T> = (call: Call<T>, id: string, body: B) => Promise<Outcome<T>>
+
+/** The use cases: every write, and the reads that decide something. */
+export interface Orchestrator {
+  createRun(call: Call<Run>, body: CreateRun, traceparent: string | null): Promise<Outcome<Run>>
+  updateRun: Write<UpdateRun, Run>
+  startRun(call: Call<Run>, run_id: string): Promise<Outcome<Run>>
+  completeRun: Write<CompleteRun, Run>
+  quarantineRun: Write<QuarantineRun, Run>
+  cancelRun: Write<CancelRun, Run>
+  listRunTransitions(caller: Caller, run_id: string): Promise<RunTransitions>
+  createStepAttempt: Write<CreateStepAttempt, StepAttempt>
+  completeStepAttempt: Write<CompleteStepAttempt, StepAttempt>
+  retryStepAttempt: Write<RetryStepAttempt, StepAttempt>
+  appendRunEvent: Write<AppendRunEvent, Event>
+  verifyRunEvents(caller: Caller, run_id: string): Promise<EventVerification>
+  /** Writes into the ledger that an operator accepted the loss of its end. */
+  recordLoss(loss: Loss): Promise<void>
+  /** @throws LedgerError `store_unavailable` */
+  ping(): Promise<void>
+}
+
+const SYSTEM: Caller = { actor: { type: 'system', id: null }, projects: null }
+
+/** How many events a verification reads before it lets others have a turn. */
+const VERIFY_BATCH = 500
+
+export function createOrchestrator(deps: { store: Store; clock: Clock; entropy: Entropy }): Orchestrator {
+  const { store, clock, entropy } = deps
+
+  /** Time is read once for each operation. */
+  const givenFor = (call: Omit<Call<unknown>, 'present' | 'claim'>): Given => {
+    const { ms, text } = clock()
+    return {
+      now: text,
+      newId: () => entropy.newId(ms),
+      randomHex: entropy.hex,
+      caller: call.caller,
+      http_request_id: call.http_request_id,
+      if_match: call.if_match,
+    }
+  }
+
+  function write<T>(
+    call: Call<T>,
+    scope: Scope,
+    decide: (before: Snapshot, given: Given) => Decision<T>,
+  ): Promise<Outcome<T>> {
+    const given = givenFor(call)
+    const { claim, present } = call
+    const repeatable = once({ claim, present, now: given.now }, (before) => decide(before, given))
+    return store.change({ ...scope, claim }, repeatable)
+  }
+
+  async function verifyRunEvents(caller: Caller, run_id: string): Promise<EventVerification> {
+    const expected = await store.view({ run_id }, (before) => visibleRun(before, { caller }))
+    let check: ChainCheck = { head: chainStart(run_id), first_bad: null }
+    while (check.first_bad === null && check.head.event_count < expected.event_count) {
+      const limit = Math.min(VERIFY_BATCH, expected.event_count - check.head.event_count)
+      const events = await store.readChain(run_id, { run_seq: check.head.event_count, limit })
+      if (events.length === 0) break
+      check = checkChain(check, events)
+      await nextTurn()
+    }
+    const { head, first_bad } = checkHead(check, expected)
+    return {
+      run_id,
+      valid: first_bad === null,
+      events_checked: head.event_count,
+      last_hash: head.last_hash,
+      first_bad,
+    }
+  }
+
+  return {
+    createRun: (call, body, header) =>
+      write(call, {}, (before, given) =>
+        createRun(before, given, body, traceparentOf(header, given.randomHex)),
+      ),
+    updateRun: (call, run_id, body) =>
+      write(call, { run_id }, (before, given) => updateRun(before, given, body)),
+    startRun: (call, run_id) => write(call, { run_id }, startRun),
+    completeRun: (call, run_id, body) =>
+      write(call, { run_id, running: true }, (before, given) => completeRun(before, given, body)),
+    quarantineRun: (call, run_id, body) =>
+      write(call, { run_id, running: true }, (before, given) => quarantineRun(before, given, body)),
+    cancelRun: (call, run_id, body) =>
+      write(call, { run_id, running: true }, (before, given) => cancelRun(before, given, body)),
+    listRunTransitions: (caller, run_id) =>
+      store.view({ run_id, running: true }, (before) => listTransitions(before, { caller })),
+    createStepAttempt: (call, run_id, body) =>
+      write(call, { run_id, ...newestAt(body.sequence) }, (before, given) =>
+        createStepAttempt(before, given, body),
+      ),
+    completeStepAttempt: (call, step_attempt_id, body) =>
+      write(call, { step_attempt_id }, (before, given) => completeStepAttempt(before, given, body)),
+    retryStepAttempt: (call, step_attempt_id, body) =>
+      write(call, { step_attempt_id, newest_at: 'step' }, (before, given) =>
+        retryStepAttempt(before, given, body),
+      ),
+    appendRunEvent: (call, run_id, body) =>
+      write(call, { run_id, ...stepOf(body.step_attempt_id) }, (before, given) =>
+        appendRunEvent(before, given, body),
+      ),
+    verifyRunEvents,
+    recordLoss: (loss) => {
+      const given = givenFor({ caller: SYSTEM, http_request_id: null, if_match: null })
+      return store.change({ system: true }, (before) => recordLoss(before, given, loss))
+    },
+    ping: () => store.ping(),
+  }
+}
+
+const newestAt = (sequence: number | null | undefined): Pick<Scope, 'newest_at'> =>
+  sequence == null ? {} : { newest_at: sequence }
+
+const stepOf = (step_attempt_id: string | null | undefined): Pick<Scope, 'step_attempt_id'> =>
+  step_attempt_id == null ? {} : { step_attempt_id }

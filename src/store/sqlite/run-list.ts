@@ -1,0 +1,111 @@
+import { encodeTime } from 'ulid'
+import type { Page } from '../../contract/common.ts'
+import type { Run, RunsQuery } from '../../contract/run.ts'
+import { type ListIdentity, decodeCursor } from '../cursor.ts'
+import type { Viewer } from '../store.ts'
+import type { Connection } from './connection.ts'
+import { RUN_COLUMNS, decodeRun } from './runs.ts'
+import { type Order, type Scan, inList, listParameter, prepareScan, readPage } from './scan.ts'
+import type { Cell } from './table.ts'
+
+// Three lists that must all pass, then the labels as a list of [key, value].
+const PASSES = `
+      ${inList('project_id')} AND ${inList('project_id')}
+  AND ${inList('phase_id')}
+  AND ${inList('workstream_id')}
+  AND ${inList('state')}
+  AND ${inList('trigger_type')}
+  AND (? IS NULL OR EXISTS (
+        SELECT 1 FROM json_each(?) AS wanted
+        JOIN run_labels AS label
+          ON label.key = wanted.value ->> 0 AND label.value = wanted.value ->> 1
+         AND label.run_id = walked.run_id))`
+
+/** What a list walks along: the filter that narrows it most, if it has one value; else all runs. */
+const WALKS = {
+  label: `FROM run_labels AS walked_label JOIN runs USING (run_id)
+          WHERE walked_label.key = ? AND walked_label.value = ?
+            AND walked_label.run_id >= ? AND walked_label.run_id < ?`,
+  project: 'FROM runs WHERE project_id = ? AND run_id >= ? AND run_id < ?',
+  state: 'FROM runs WHERE state = ? AND run_id >= ? AND run_id < ?',
+  all: 'FROM runs WHERE run_id >= ? AND run_id < ?',
+} as const
+type Walk = keyof typeof WALKS
+
+const columns = RUN_COLUMNS.map((column) => `runs.${column}`).join(', ')
+
+export function runList(db: Connection) {
+  const prepared = (walk: Walk, order: Order): Scan => {
+    const key = walk === 'label' ? 'walked_label.run_id' : 'runs.run_id'
+    return prepareScan(db, { columns, walk: WALKS[walk], key, order, passes: PASSES })
+  }
+  const both = (walk: Walk) => ({ asc: prepared(walk, 'asc'), desc: prepared(walk, 'desc') })
+  const scans = { label: both('label'), project: both('project'), state: both('state'), all: both('all') }
+
+  return (query: RunsQuery, { projects }: Viewer): Page<Run> => {
+    const { limit, cursor, order = 'desc', ...filters } = query
+    const list: ListIdentity = { list: 'runs', order, ...sorted(filters) }
+    const labels = query.label?.map(labelParts)
+    const [walk, keys] = chooseWalk(query, labels)
+    const lists = [
+      projects,
+      query.project_id,
+      query.phase_id,
+      query.workstream_id,
+      query.state,
+      query.trigger_type,
+      labels,
+    ].map(listParameter)
+    return readPage({
+      list,
+      limit,
+      scan: scans[walk][order],
+      walk: [...keys, ...idBounds(list, query, order)],
+      passes: lists.flatMap((values) => [values, values]),
+      position: (row) => row[0] as string,
+      decode: (row) => decodeRun(row).run,
+    })
+  }
+}
+
+const sorted = (filters: object) =>
+  Object.fromEntries(Object.entries(filters).sort(([a], [b]) => (a < b ? -1 : 1)))
+
+const labelParts = (label: string): [key: string, value: string] => {
+  const colon = label.indexOf(':')
+  return [label.slice(0, colon), label.slice(colon + 1)]
+}
+
+const single = <T>(values: readonly T[] | undefined): T | undefined =>
+  values?.length === 1 ? values[0] : undefined
+
+function chooseWalk(query: RunsQuery, labels: [string, string][] | undefined): [Walk, Cell[]] {
+  const label = single(labels)
+  if (label !== undefined) return ['label', label]
+  const project = single(query.project_id)
+  if (project !== undefined) return ['project', [project]]
+  const state = single(query.state)
+  if (state !== undefined) return ['state', [state]]
+  return ['all', []]
+}
+
+/** `[from, to)` as ids: the first ten characters of a ULID are the millisecond in which the row was created. */
+function idBounds(list: ListIdentity, query: RunsQuery, order: Order): [low: string, high: string] {
+  const { created_after, created_before, cursor } = query
+  let low = created_after === undefined ? '' : firstIdOf(created_after)
+  let high = created_before === undefined ? PAST_ALL_IDS : firstIdOf(created_before)
+  if (cursor !== undefined) {
+    const position = decodeCursor<string>(list, cursor, 'string')
+    if (order === 'desc') high = position < high ? position : high
+    else low = position >= low ? `${position}0` : low // the first text after it
+  }
+  return [low, high]
+}
+
+const PAST_ALL_IDS = '8'
+const ULID_TIME_MAX = 2 ** 48 - 1
+
+function firstIdOf(instant: string): string {
+  const ms = Math.min(Math.max(Date.parse(instant), 0), ULID_TIME_MAX)
+  return encodeTime(ms, 10)
+}

@@ -1,0 +1,45 @@
+import type { Page } from '../contract/common.ts'
+import type { Event, EventsQuery, RunEventsQuery } from '../contract/event.ts'
+import type { Run, RunsQuery } from '../contract/run.ts'
+import type { StepAttempt, StepsQuery } from '../contract/step.ts'
+import type { Caller, Decide, LedgerEvent, Scope, Snapshot } from '../domain/decision.ts'
+
+/** Who looks: what belongs to other projects is not there. */
+export type Viewer = Pick<Caller, 'projects'>
+
+/**
+ * What can be read without deciding anything. Only committed state is seen.
+ * Lists throw LedgerError `invalid_cursor` for a cursor of another list, other filters or another order.
+ */
+export interface StoreReads {
+  getRun(run_id: string, viewer: Viewer): Promise<Run | null>
+  getStepAttempt(step_attempt_id: string, viewer: Viewer): Promise<StepAttempt | null>
+  listRuns(query: RunsQuery, viewer: Viewer): Promise<Page<Run>>
+  /** Null where there is no such run. */
+  listStepAttempts(run_id: string, query: StepsQuery, viewer: Viewer): Promise<Page<StepAttempt> | null>
+  /** Null where there is no such run. */
+  listRunEvents(run_id: string, query: RunEventsQuery, viewer: Viewer): Promise<Page<Event> | null>
+  listEvents(query: EventsQuery, viewer: Viewer): Promise<Page<Event>>
+}
+
+/** The port behind which SQLite stands, and later PostgreSQL. No transaction handle leaves it. */
+export interface Store extends StoreReads {
+  /**
+   * Loads `scope`, decides, writes the decision with its events and the claim's record, and commits: all of
+   * it or nothing. `decide` may run more than once (after a lost race or a failed neighbour): keep it pure.
+   * @throws what `decide` throws; LedgerError `overloaded`, `store_unavailable` or `disk_full`, nothing written
+   */
+  change<T>(scope: Scope, decide: Decide<T>): Promise<T>
+  /** The same load without a write. */
+  view<T>(scope: Scope, read: (before: Snapshot) => T): Promise<T>
+  /** The events of a run with a higher `run_seq`, in order, as they are kept. */
+  readChain(run_id: string, after: { run_seq: number; limit: number }): Promise<LedgerEvent[]>
+  /** Forgets idempotency keys that are older, at most `limit` of them; answers how many. */
+  forgetKeys(older_than: string, limit: number): Promise<number>
+  /** The instant of the last event; null in an empty store. The clock never starts before it. */
+  lastInstant(): Promise<string | null>
+  /** @throws LedgerError `store_unavailable` */
+  ping(): Promise<void>
+  /** Waits for the writes that are under way, then leaves a store that needs no recovery. */
+  close(): Promise<void>
+}
