@@ -47,6 +47,7 @@ export const pathOf = (url: string): string => url.split('?', 1)[0] ?? url
 
 function problemHeaders({ code, context }: LedgerError): Record<string, string> {
   const { status } = PROBLEMS[code]
+  if (code === 'draining') return { 'retry-after': RETRY_AFTER_SECONDS, connection: 'close' }
   if (status === 503) return { 'retry-after': RETRY_AFTER_SECONDS }
   if (status === 401) return { 'www-authenticate': 'Bearer' }
   if (code === 'method_not_allowed') return { allow: (context['allowed_methods'] as string[]).join(', ') }

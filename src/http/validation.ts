@@ -61,7 +61,14 @@ export function buildValidator() {
 export interface Finding {
   instancePath: string
   keyword: string
-  params: Record<string, unknown>
+  params: {
+    missingProperty?: string
+    additionalProperty?: string
+    allowedValues?: string[]
+    type?: string | string[]
+  }
+  /** The property that a finding inside `propertyNames` is about. */
+  propertyName?: string
   message?: string
 }
 
@@ -82,32 +89,28 @@ export function faultsOf(findings: readonly Finding[], context: string): Fault[]
 function isEcho({ keyword, params, instancePath }: Finding, all: readonly Finding[]): boolean {
   const inUnion = all.some((other) => other.keyword === 'anyOf' && other.instancePath === instancePath)
   if (keyword === 'anyOf') return all.some((other) => other !== null && isMoreTelling(other, instancePath))
-  return (inUnion && keyword === 'type' && params['type'] === 'null') || keyword === 'propertyNames'
+  return (inUnion && keyword === 'type' && params.type === 'null') || keyword === 'propertyNames'
 }
 
 const isMoreTelling = ({ keyword, params, instancePath }: Finding, path: string): boolean =>
-  instancePath.startsWith(path) && keyword !== 'anyOf' && !(keyword === 'type' && params['type'] === 'null')
+  instancePath.startsWith(path) && keyword !== 'anyOf' && !(keyword === 'type' && params.type === 'null')
 
-function placeOf({ instancePath, keyword, params, ...rest }: Finding, context: string) {
-  const inner = params['missingProperty'] ?? params['additionalProperty'] ?? nameOf(keyword, rest)
-  const path = inner === undefined ? instancePath : `${instancePath}/${escaped(String(inner))}`
+function placeOf({ instancePath, params, propertyName }: Finding, context: string) {
+  const inner = params.missingProperty ?? params.additionalProperty ?? propertyName
+  const path = inner === undefined ? instancePath : `${instancePath}/${escaped(inner)}`
   if (context === 'body') return { pointer: `#${path}` }
   return { parameter: path.split('/')[1] ?? '' }
 }
 
-/** The property that a finding of `propertyNames` is about stands beside it. */
-const nameOf = (_keyword: string, rest: object): unknown =>
-  'propertyName' in rest ? rest.propertyName : undefined
-
 /** RFC 6901 §3. */
 const escaped = (name: string): string => name.replaceAll('~', '~0').replaceAll('/', '~1')
 
-function sentenceOf({ keyword, params, message = 'is wrong', ...rest }: Finding): string {
-  if ('propertyName' in rest) return `is not a name that is allowed here: it ${message}`
+function sentenceOf({ keyword, params, propertyName, message = 'is wrong' }: Finding): string {
+  if (propertyName !== undefined) return `is not a name that is allowed here: it ${message}`
   if (keyword === 'required') return 'is missing'
   if (keyword === 'additionalProperties') return 'is not known here'
-  if (keyword === 'enum') return `must be one of ${(params['allowedValues'] as string[]).join(', ')}`
-  if (keyword === 'type') return `must be ${[params['type']].flat().join(' or ')}`
+  if (keyword === 'enum') return `must be one of ${params.allowedValues?.join(', ')}`
+  if (keyword === 'type') return `must be ${[params.type].flat().join(' or ')}`
   if (keyword === 'format') return 'must be an RFC 3339 instant such as 2026-01-05T09:30:00Z'
   if (keyword === 'x-max-bytes') return 'has too many bytes'
   return message

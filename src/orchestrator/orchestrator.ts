@@ -62,50 +62,45 @@ export function createOrchestrator(deps: { store: Store; clock: Clock; entropy: 
   const { store, clock, entropy } = deps
 
   /** Time is read once for each operation. */
-  const givenFor = (call: Omit<Call<unknown>, 'present' | 'claim'>): Given => {
+  const givenFor: GivenFor = ({ caller, http_request_id, if_match }) => {
     const { ms, text } = clock()
-    return {
-      now: text,
-      newId: () => entropy.newId(ms),
-      randomHex: entropy.hex,
-      caller: call.caller,
-      http_request_id: call.http_request_id,
-      if_match: call.if_match,
-    }
+    const newId = () => entropy.newId(ms)
+    return { now: text, newId, randomHex: entropy.hex, caller, http_request_id, if_match }
   }
-
-  function write<T>(
-    call: Call<T>,
-    scope: Scope,
-    decide: (before: Snapshot, given: Given) => Decision<T>,
-  ): Promise<Outcome<T>> {
+  const write: WriteOnce = (call, scope, decide) => {
     const given = givenFor(call)
     const { claim, present } = call
     const repeatable = once({ claim, present, now: given.now }, (before) => decide(before, given))
     return store.change({ ...scope, claim }, repeatable)
   }
-
-  async function verifyRunEvents(caller: Caller, run_id: string): Promise<EventVerification> {
-    const expected = await store.view({ run_id }, (before) => visibleRun(before, { caller }))
-    let check: ChainCheck = { head: chainStart(run_id), first_bad: null }
-    while (check.first_bad === null && check.head.event_count < expected.event_count) {
-      const limit = Math.min(VERIFY_BATCH, expected.event_count - check.head.event_count)
-      const events = await store.readChain(run_id, { run_seq: check.head.event_count, limit })
-      if (events.length === 0) break
-      check = checkChain(check, events)
-      await nextTurn()
-    }
-    const { head, first_bad } = checkHead(check, expected)
-    return {
-      run_id,
-      valid: first_bad === null,
-      events_checked: head.event_count,
-      last_hash: head.last_hash,
-      first_bad,
-    }
-  }
-
   return {
+    ...runWrites(write),
+    ...stepWrites(write),
+    appendRunEvent: (call, run_id, body) =>
+      write(call, { run_id, ...stepOf(body.step_attempt_id) }, (before, given) =>
+        appendRunEvent(before, given, body),
+      ),
+    listRunTransitions: (caller, run_id) =>
+      store.view({ run_id, running: true }, (before) => listTransitions(before, { caller })),
+    verifyRunEvents: (caller, run_id) => verifyRunEvents(store, caller, run_id),
+    recordLoss(loss) {
+      const given = givenFor({ caller: SYSTEM, http_request_id: null, if_match: null })
+      return store.change({ system: true }, (before) => recordLoss(before, given, loss))
+    },
+    ping: () => store.ping(),
+  }
+}
+
+type GivenFor = (call: Pick<Call<unknown>, 'caller' | 'http_request_id' | 'if_match'>) => Given
+
+type WriteOnce = <T>(
+  call: Call<T>,
+  scope: Scope,
+  decide: (before: Snapshot, given: Given) => Decision<T>,
+) => Promise<Outcome<T>>
+
+const runWrites = (write: WriteOnce) =>
+  ({
     createRun: (call, body, header) =>
       write(call, {}, (before, given) =>
         createRun(before, given, body, traceparentOf(header, given.randomHex)),
@@ -119,8 +114,10 @@ export function createOrchestrator(deps: { store: Store; clock: Clock; entropy: 
       write(call, { run_id, running: true }, (before, given) => quarantineRun(before, given, body)),
     cancelRun: (call, run_id, body) =>
       write(call, { run_id, running: true }, (before, given) => cancelRun(before, given, body)),
-    listRunTransitions: (caller, run_id) =>
-      store.view({ run_id, running: true }, (before) => listTransitions(before, { caller })),
+  }) satisfies Partial<Orchestrator>
+
+const stepWrites = (write: WriteOnce) =>
+  ({
     createStepAttempt: (call, run_id, body) =>
       write(call, { run_id, ...newestAt(body.sequence) }, (before, given) =>
         createStepAttempt(before, given, body),
@@ -131,16 +128,26 @@ export function createOrchestrator(deps: { store: Store; clock: Clock; entropy: 
       write(call, { step_attempt_id, newest_at: 'step' }, (before, given) =>
         retryStepAttempt(before, given, body),
       ),
-    appendRunEvent: (call, run_id, body) =>
-      write(call, { run_id, ...stepOf(body.step_attempt_id) }, (before, given) =>
-        appendRunEvent(before, given, body),
-      ),
-    verifyRunEvents,
-    recordLoss: (loss) => {
-      const given = givenFor({ caller: SYSTEM, http_request_id: null, if_match: null })
-      return store.change({ system: true }, (before) => recordLoss(before, given, loss))
-    },
-    ping: () => store.ping(),
+  }) satisfies Partial<Orchestrator>
+
+/** Reads the chain in batches with a turn for others between them: it may have a million events. */
+async function verifyRunEvents(store: Store, caller: Caller, run_id: string): Promise<EventVerification> {
+  const expected = await store.view({ run_id }, (before) => visibleRun(before, { caller }))
+  let check: ChainCheck = { head: chainStart(run_id), first_bad: null }
+  while (check.first_bad === null && check.head.event_count < expected.event_count) {
+    const limit = Math.min(VERIFY_BATCH, expected.event_count - check.head.event_count)
+    const events = await store.readChain(run_id, { run_seq: check.head.event_count, limit })
+    if (events.length === 0) break
+    check = checkChain(check, events)
+    await nextTurn()
+  }
+  const { head, first_bad } = checkHead(check, expected)
+  return {
+    run_id,
+    valid: first_bad === null,
+    events_checked: head.event_count,
+    last_hash: head.last_hash,
+    first_bad,
   }
 }
 

@@ -24,11 +24,12 @@ const params = RunParams
 const changed = { status: 200, schema: ref(Run), matches: 'the run' } as const
 
 export function runRoutes(app: App, deps: RouteDeps): void {
-  runResource(app, deps)
+  runList(app, deps)
+  oneRun(app, deps)
   runCommands(app, deps)
 }
 
-function runResource(app: App, { orchestrator, reads }: RouteDeps): void {
+function runList(app: App, { orchestrator, reads }: RouteDeps): void {
   const createRun = writes(
     {
       operationId: 'createRun',
@@ -61,7 +62,9 @@ function runResource(app: App, { orchestrator, reads }: RouteDeps): void {
   app.get('/v1/runs', { schema: listRuns, config: read }, async (request, reply) =>
     sendPage(request, reply, await reads.listRuns(request.query, request.caller)),
   )
+}
 
+function oneRun(app: App, { orchestrator, reads }: RouteDeps): void {
   const getRun = readsOne(
     {
       operationId: 'getRun',

@@ -1,4 +1,5 @@
 import { setTimeout as wait } from 'node:timers/promises'
+import type { Statement } from 'better-sqlite3'
 import { LedgerError } from '../../domain/error.ts'
 import type { Connection } from './connection.ts'
 import { isBusy, translated } from './errors.ts'
@@ -16,15 +17,10 @@ interface Job {
   reject: (error: unknown) => void
 }
 
-export interface GroupCommit {
-  /**
-   * Runs `work` inside the next transaction; settles after its COMMIT. `work` may run twice: it must write
-   * only through the connection.
-   * @throws LedgerError `overloaded` at once if too many wait already
-   */
-  join<T>(work: () => T): Promise<T>
-  /** Settles when nothing waits any more. */
-  idle(): Promise<void>
+export interface GroupCommitOptions {
+  waiting_max: number
+  group_max?: number
+  onCommit?: () => void
 }
 
 /**
@@ -32,56 +28,75 @@ export interface GroupCommit {
  * one commit runs, the next requests collect in the sockets; hence setImmediate and not a microtask, which
  * would make groups of one.
  */
-export function groupCommit(
-  db: Connection,
-  options: { waiting_max: number; group_max?: number; onCommit?: () => void },
-): GroupCommit {
-  const begin = db.prepare('BEGIN IMMEDIATE')
-  const commit = db.prepare('COMMIT')
-  const { waiting_max, group_max = GROUP_MAX, onCommit = () => {} } = options
-  const waiting: Job[] = []
-  let flushing = false
-  const onIdle: (() => void)[] = []
+export class GroupCommit {
+  readonly #db: Connection
+  readonly #begin: Statement
+  readonly #commit: Statement
+  readonly #options: Required<GroupCommitOptions>
+  readonly #waiting: Job[] = []
+  readonly #onIdle: (() => void)[] = []
+  #flushing = false
 
-  function join<T>(work: () => T): Promise<T> {
-    if (waiting.length >= waiting_max) return Promise.reject(overloaded())
+  constructor(
+    db: Connection,
+    { waiting_max, group_max = GROUP_MAX, onCommit = () => {} }: GroupCommitOptions,
+  ) {
+    this.#db = db
+    this.#begin = db.prepare('BEGIN IMMEDIATE')
+    this.#commit = db.prepare('COMMIT')
+    this.#options = { waiting_max, group_max, onCommit }
+  }
+
+  /**
+   * Runs `work` inside the next transaction; settles after its COMMIT. `work` may run twice: it must write
+   * only through the connection.
+   * @throws LedgerError `overloaded` at once if too many wait already
+   */
+  join<T>(work: () => T): Promise<T> {
+    if (this.#waiting.length >= this.#options.waiting_max) return Promise.reject(overloaded())
     return new Promise<T>((resolve, reject) => {
-      waiting.push({ work, resolve: resolve as Job['resolve'], reject })
-      schedule()
+      this.#waiting.push({ work, resolve: resolve as Job['resolve'], reject })
+      this.#schedule()
     })
   }
 
-  function schedule(): void {
-    if (flushing) return
-    flushing = true
-    setImmediate(flush, 0)
+  /** Settles when nothing waits any more. */
+  idle(): Promise<void> {
+    if (!this.#flushing) return Promise.resolve()
+    return new Promise((resolve) => this.#onIdle.push(resolve))
   }
 
-  function flush(tries = 0): void {
+  #schedule(): void {
+    if (this.#flushing) return
+    this.#flushing = true
+    setImmediate(() => this.#flush())
+  }
+
+  #flush(tries = 0): void {
     try {
-      begin.run()
+      this.#begin.run()
     } catch (error) {
-      void recover(error, tries)
+      void this.#recover(error, tries)
       return
     }
-    runGroup()
-    next()
+    this.#runGroup()
+    this.#next()
   }
 
-  function next(): void {
-    flushing = false
-    if (waiting.length > 0) return schedule()
-    for (const settle of onIdle.splice(0)) settle()
+  #next(): void {
+    this.#flushing = false
+    if (this.#waiting.length > 0) return this.#schedule()
+    for (const settle of this.#onIdle.splice(0)) settle()
   }
 
-  function runGroup(): void {
+  #runGroup(): void {
     const settle: (() => void)[] = []
     // Only the length of a pause, never stored: no business of the one clock.
     const end = performance.now() + GROUP_MAX_MS
     let taken = 0
     let broken = false
-    while (taken < waiting.length && taken < group_max && !broken) {
-      const job = waiting[taken++]!
+    while (taken < this.#waiting.length && taken < this.#options.group_max && !broken) {
+      const job = this.#waiting[taken++]!
       try {
         const value = job.work()
         settle.push(() => job.resolve(value))
@@ -92,59 +107,54 @@ export function groupCommit(
       }
       if (performance.now() > end) break
     }
-    const group = waiting.splice(0, taken)
-    if (broken) return runSingly(group)
-    if (!committed(group)) return
+    const group = this.#waiting.splice(0, taken)
+    if (broken) return this.#runSingly(group)
+    if (!this.#committed(group)) return
     for (const answer of settle) answer()
-    onCommit()
+    this.#options.onCommit()
   }
 
-  function committed(group: Job[]): boolean {
+  #committed(group: Job[]): boolean {
     try {
-      commit.run()
+      this.#commit.run()
       return true
     } catch (error) {
-      rollback()
+      this.#rollback()
       for (const job of group) job.reject(translated(error))
       return false
     }
   }
 
   /** One bad operation must not take its neighbours with it: all of them again, each in its own transaction. */
-  function runSingly(group: Job[]): void {
-    rollback()
+  #runSingly(group: Job[]): void {
+    this.#rollback()
     for (const job of group) {
       try {
-        begin.run()
+        this.#begin.run()
         const value = job.work()
-        commit.run()
+        this.#commit.run()
         job.resolve(value)
       } catch (error) {
-        rollback()
+        this.#rollback()
         job.reject(translated(error))
       }
     }
-    onCommit()
+    this.#options.onCommit()
   }
 
-  function rollback(): void {
-    if (db.inTransaction) db.exec('ROLLBACK') // SQLite has already rolled back after some errors
+  #rollback(): void {
+    if (this.#db.inTransaction) this.#db.exec('ROLLBACK') // SQLite has already rolled back after some errors
   }
 
   /** The group could not begin. A foreign lock may go away; waiting for it must not stop the event loop. */
-  async function recover(error: unknown, tries = 0): Promise<void> {
+  async #recover(error: unknown, tries: number): Promise<void> {
     const delay = BUSY_DELAYS_MS[tries]
     if (!isBusy(error) || delay === undefined) {
-      for (const job of waiting.splice(0)) job.reject(translated(error))
-      return next()
+      for (const job of this.#waiting.splice(0)) job.reject(translated(error))
+      return this.#next()
     }
     await wait(delay)
-    flush(tries + 1)
-  }
-
-  return {
-    join,
-    idle: () => (flushing ? new Promise<void>((resolve) => onIdle.push(resolve)) : Promise.resolve()),
+    this.#flush(tries + 1)
   }
 }
 

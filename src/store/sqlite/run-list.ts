@@ -43,10 +43,10 @@ export function runList(db: Connection) {
   const scans = { label: both('label'), project: both('project'), state: both('state'), all: both('all') }
 
   return (query: RunsQuery, { projects }: Viewer): Page<Run> => {
-    const { limit, cursor, order = 'desc', ...filters } = query
+    const { limit, cursor: _, order = 'desc', ...filters } = query
     const list: ListIdentity = { list: 'runs', order, ...sorted(filters) }
     const labels = query.label?.map(labelParts)
-    const [walk, keys] = chooseWalk(query, labels)
+    const [walk, keys] = chooseWalk(query, labels, projects)
     const lists = [
       projects,
       query.project_id,
@@ -76,13 +76,17 @@ const labelParts = (label: string): [key: string, value: string] => {
   return [label.slice(0, colon), label.slice(colon + 1)]
 }
 
-const single = <T>(values: readonly T[] | undefined): T | undefined =>
+const single = <T>(values: readonly T[] | null | undefined): T | undefined =>
   values?.length === 1 ? values[0] : undefined
 
-function chooseWalk(query: RunsQuery, labels: [string, string][] | undefined): [Walk, Cell[]] {
+function chooseWalk(
+  query: RunsQuery,
+  labels: [string, string][] | undefined,
+  projects: readonly string[] | null,
+): [Walk, Cell[]] {
   const label = single(labels)
   if (label !== undefined) return ['label', label]
-  const project = single(query.project_id)
+  const project = single(query.project_id) ?? single(projects)
   if (project !== undefined) return ['project', [project]]
   const state = single(query.state)
   if (state !== undefined) return ['state', [state]]

@@ -1,11 +1,11 @@
-import type { Scope, Snapshot } from '../../domain/decision.ts'
+import type { Decision, Scope, Snapshot } from '../../domain/decision.ts'
 import { sees } from '../../domain/guard.ts'
-import type { Store, Viewer } from '../store.ts'
+import type { Store, StoreReads, Viewer } from '../store.ts'
 import type { Connection } from './connection.ts'
 import { translated } from './errors.ts'
 import { eventList, runEventList } from './event-list.ts'
 import { eventsTable } from './events.ts'
-import { groupCommit } from './group-commit.ts'
+import { GroupCommit } from './group-commit.ts'
 import { idempotencyKeysTable } from './idempotency-keys.ts'
 import { runList } from './run-list.ts'
 import { runsTable } from './runs.ts'
@@ -25,21 +25,45 @@ export interface SqliteStoreOptions {
 
 /** The store over a connection that is open, migrated and checked (open.ts). */
 export function sqliteStore(db: Connection, options: SqliteStoreOptions): Store {
-  const runs = runsTable(db)
-  const steps = stepAttemptsTable(db)
-  const events = eventsTable(db)
-  const keys = idempotencyKeysTable(db)
-  const listed = {
-    runs: runList(db),
-    steps: stepList(db),
-    runEvents: runEventList(db),
-    events: eventList(db),
-  }
+  const tables = tablesOf(db)
+  const load = loader(tables)
   const { write_queue_max: waiting_max, beforeClose, ...rest } = options
-  const group = groupCommit(db, { waiting_max, ...rest })
+  const group = new GroupCommit(db, { waiting_max, ...rest })
+  return {
+    ...readsOf(db, tables),
 
-  function load(scope: Scope): Snapshot {
-    const remembered = scope.claim == null ? null : keys.get(scope.claim.key)
+    change: (scope, decide) =>
+      group.join(() => {
+        const decision = decide(load(scope)) // throws before anything is written: a refusal needs no savepoint
+        return write(tables, scope, decision)
+      }),
+
+    view: (scope, read) => reading(() => read(load(scope))),
+    readChain: (run_id, { run_seq, limit }) => reading(() => tables.events.chain(run_id, run_seq, limit)),
+    lastInstant: () => reading(() => tables.events.tail()?.ts ?? null),
+    forgetKeys: (older_than, limit) => group.join(() => tables.keys.forget(older_than, limit)),
+    ping: () => reading(() => void tables.events.tail()),
+
+    async close() {
+      await group.idle()
+      await beforeClose?.()
+      db.pragma('wal_checkpoint(TRUNCATE)')
+      db.close()
+    },
+  }
+}
+
+type Tables = ReturnType<typeof tablesOf>
+
+const tablesOf = (db: Connection) => ({
+  runs: runsTable(db),
+  steps: stepAttemptsTable(db),
+  events: eventsTable(db),
+  keys: idempotencyKeysTable(db),
+})
+
+function loader({ runs, steps, events, keys }: Tables): (scope: Scope) => Snapshot {
+  return (scope) => {
     const step_attempt = scope.step_attempt_id === undefined ? null : steps.get(scope.step_attempt_id)
     const run_id = scope.run_id ?? step_attempt?.run_id
     const run = run_id === undefined ? null : runs.get(run_id)
@@ -50,62 +74,51 @@ export function sqliteStore(db: Connection, options: SqliteStoreOptions): Store 
       running: scope.running === true && run !== null && run.steps_running > 0 ? steps.running(run_id!) : [],
       newest: run === null || sequence === undefined ? null : steps.newest(run_id!, sequence),
       system: scope.system === true ? events.systemHead() : null,
-      remembered,
+      remembered: scope.claim == null ? null : keys.get(scope.claim.key),
     }
   }
+}
 
-  /** Reads happen between groups, in one synchronous turn: they see committed state only. */
-   
-  async function read<T>(query: () => T): Promise<T> {
-    try {
-      return query()
-    } catch (error) {
-      throw translated(error)
-    }
+/** All of it inside the transaction that the group holds open. */
+function write<T>({ runs, steps, events, keys }: Tables, { claim }: Scope, decision: Decision<T>): T {
+  for (const change of decision.changes) {
+    if (change.record === 'run') runs.write(change.before, change.after)
+    else steps.write(change.before, change.after)
   }
+  const result = decision.result(decision.events.map(events.append))
+  const remembered = decision.remember?.(result) ?? null
+  if (remembered !== null && claim != null) keys.write(claim.key, remembered)
+  return result
+}
 
+function readsOf(db: Connection, { runs, steps }: Tables): StoreReads {
+  const lists = { runs: runList(db), steps: stepList(db), runEvents: runEventList(db), events: eventList(db) }
   const visible = (run_id: string, viewer: Viewer) => {
     const book = runs.get(run_id)
     return book !== null && sees(viewer, book.run.project_id) ? book.run : null
   }
-
   return {
-    change: (scope, decide) =>
-      group.join(() => {
-        const decision = decide(load(scope)) // throws before anything is written: a refusal needs no savepoint
-        for (const change of decision.changes) {
-          if (change.record === 'run') runs.write(change.before, change.after)
-          else steps.write(change.before, change.after)
-        }
-        const result = decision.result(decision.events.map(events.append))
-        const remember = decision.remember?.(result) ?? null
-        if (remember !== null && scope.claim != null) keys.write(scope.claim.key, remember)
-        return result
-      }),
-
-    view: (scope, readSnapshot) => read(() => readSnapshot(load(scope))),
-    getRun: (run_id, viewer) => read(() => visible(run_id, viewer)),
+    getRun: (run_id, viewer) => reading(() => visible(run_id, viewer)),
     getStepAttempt: (step_attempt_id, viewer) =>
-      read(() => {
+      reading(() => {
         const step = steps.get(step_attempt_id)
         return step !== null && visible(step.run_id, viewer) !== null ? step : null
       }),
-    listRuns: (query, viewer) => read(() => listed.runs(query, viewer)),
+    listRuns: (query, viewer) => reading(() => lists.runs(query, viewer)),
     listStepAttempts: (run_id, query, viewer) =>
-      read(() => (visible(run_id, viewer) === null ? null : listed.steps(run_id, query))),
+      reading(() => (visible(run_id, viewer) === null ? null : lists.steps(run_id, query))),
     listRunEvents: (run_id, query, viewer) =>
-      read(() => (visible(run_id, viewer) === null ? null : listed.runEvents(run_id, query))),
-    listEvents: (query, viewer) => read(() => listed.events(query, viewer)),
-    readChain: (run_id, { run_seq, limit }) => read(() => events.chain(run_id, run_seq, limit)),
-    lastInstant: () => read(() => events.tail()?.ts ?? null),
-    forgetKeys: (older_than, limit) => group.join(() => keys.forget(older_than, limit)),
-    ping: () => read(() => void events.tail()),
+      reading(() => (visible(run_id, viewer) === null ? null : lists.runEvents(run_id, query))),
+    listEvents: (query, viewer) => reading(() => lists.events(query, viewer)),
+  }
+}
 
-    async close() {
-      await group.idle()
-      await beforeClose?.()
-      db.pragma('wal_checkpoint(TRUNCATE)')
-      db.close()
-    },
+/** Reads happen between groups, in one synchronous turn: they see committed state only. */
+ 
+async function reading<T>(query: () => T): Promise<T> {
+  try {
+    return query()
+  } catch (error) {
+    throw translated(error)
   }
 }
