@@ -114,7 +114,7 @@ function readsOf(db: Connection, { runs, steps }: Tables): StoreReads {
 }
 
 /** Reads happen between groups, in one synchronous turn: they see committed state only. */
- 
+
 async function reading<T>(query: () => T): Promise<T> {
   try {
     return query()
