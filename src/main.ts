@@ -48,6 +48,8 @@ export async function serve(config: Config): Promise<void> {
 /** @throws ExitError with a line for the operator if it cannot serve */
 export async function startServer(config: Config, logger: Logger): Promise<RunningServer> {
   const entropy = createEntropy()
+  // Apart, so that a record's id is of the millisecond in which it was created: lists by time rest on it.
+  const requestIds = createEntropy()
   const { store, lost, migrated } = await opened(config)
   if (migrated.from !== migrated.to) logger.info(migrated, 'migrated the store')
   const clock = createClock(await store.lastInstant())
@@ -67,7 +69,7 @@ export async function startServer(config: Config, logger: Logger): Promise<Runni
     orchestrator,
     reads: store,
     logger,
-    newRequestId: () => entropy.newId(clock().ms),
+    newRequestId: () => requestIds.newId(clock().ms),
     version: VERSION,
     api_keys: config.api_keys,
     is_loopback: isLoopback(config.host),

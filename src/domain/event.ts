@@ -8,13 +8,13 @@ import { requireMatch, visibleRun } from './guard.ts'
 import { isOpen } from './run-machine.ts'
 
 /** The events of clients that count something in their run. */
-export const COUNTED: Readonly<Record<string, keyof Run['counters']>> = {
-  patch_created: 'patches_created',
-  patch_apply_succeeded: 'patches_applied',
-  tool_call_error: 'errors',
-}
+export const COUNTED: ReadonlyMap<string, keyof Run['counters']> = new Map([
+  ['patch_created', 'patches_created'],
+  ['patch_apply_succeeded', 'patches_applied'],
+  ['tool_call_error', 'errors'],
+])
 
-const RESERVED = /^(run|step|task|request|lease|circuit|config|tool(?!_call)|webhook|audit|event)_/
+const RESERVED = /^(run|step|task|request|lease|circuit|config|tool(?!_call_)|webhook|audit|event)_/
 
 /** The scope must load `body.step_attempt_id`, where there is one. */
 export function appendRunEvent(before: Snapshot, given: Given, body: AppendRunEvent): Decision<Event> {
@@ -37,7 +37,7 @@ export function appendRunEvent(before: Snapshot, given: Given, body: AppendRunEv
 
 /** A counter that moves is a change of the run; what does not count leaves its version alone. */
 function counted(run: Run, kind: string, given: Given): Run {
-  const counter = COUNTED[kind]
+  const counter = COUNTED.get(kind)
   if (counter === undefined) return run
   const counters = { ...run.counters, [counter]: run.counters[counter] + 1 }
   return { ...run, counters, updated_at: given.now, version: run.version + 1 }

@@ -9,7 +9,17 @@ import type {
   RetryStepAttempt,
   StepAttempt,
 } from '../contract/step.ts'
-import type { Answer, Caller, Claim, Decision, Given, IfMatch, Scope, Snapshot } from '../domain/decision.ts'
+import type {
+  Answer,
+  Caller,
+  ChainHead,
+  Claim,
+  Decision,
+  Given,
+  IfMatch,
+  Scope,
+  Snapshot,
+} from '../domain/decision.ts'
 import { appendRunEvent } from '../domain/event.ts'
 import { type ChainCheck, chainStart, checkChain, checkHead } from '../domain/event-chain.ts'
 import { visibleRun } from '../domain/guard.ts'
@@ -130,24 +140,34 @@ const stepWrites = (write: WriteOnce) =>
       ),
   }) satisfies Partial<Orchestrator>
 
-/** Reads the chain in batches with a turn for others between them: it may have a million events. */
+/**
+ * Reads all events, then the head that they must add up to: both are committed together, so events that come
+ * meanwhile show as a head that has moved on, and a forged event behind the head shows as one too many.
+ */
 async function verifyRunEvents(store: Store, caller: Caller, run_id: string): Promise<EventVerification> {
-  const expected = await store.view({ run_id }, (before) => visibleRun(before, { caller }))
+  const readHead = () => store.view({ run_id }, (before) => visibleRun(before, { caller }))
   let check: ChainCheck = { head: chainStart(run_id), first_bad: null }
-  while (check.first_bad === null && check.head.event_count < expected.event_count) {
-    const limit = Math.min(VERIFY_BATCH, expected.event_count - check.head.event_count)
-    const events = await store.readChain(run_id, { run_seq: check.head.event_count, limit })
-    if (events.length === 0) break
-    check = checkChain(check, events)
-    await nextTurn()
+  let expected: ChainHead = await readHead()
+  for (let moved = true; moved && check.first_bad === null;) {
+    check = await checkToEnd(store, run_id, check)
+    const head = await readHead()
+    moved = head.event_count > expected.event_count
+    expected = head
   }
   const { head, first_bad } = checkHead(check, expected)
-  return {
-    run_id,
-    valid: first_bad === null,
-    events_checked: head.event_count,
-    last_hash: head.last_hash,
-    first_bad,
+  const { event_count: events_checked, last_hash } = head
+  return { run_id, valid: first_bad === null, events_checked, last_hash, first_bad }
+}
+
+/** In batches with a turn for others between them: a run may have a million events. */
+async function checkToEnd(store: Store, run_id: string, start: ChainCheck): Promise<ChainCheck> {
+  let check = start
+  for (;;) {
+    const after = { run_seq: check.head.event_count, limit: VERIFY_BATCH }
+    const events = await store.readChain(run_id, after)
+    check = checkChain(check, events)
+    if (check.first_bad !== null || events.length < VERIFY_BATCH) return check
+    await nextTurn()
   }
 }
 

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { open, rename } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Connection } from './connection.ts'
+import { StoreRefused } from './refused.ts'
 
 /** How much of the store was there once: kept beside the database, to notice if it loses its end. */
 export interface Anchor {
@@ -67,7 +68,7 @@ function tailReader(db: Connection): (before: Anchor | null) => Anchor | null {
   }
 }
 
-/** Null if there is none. @throws Error if it cannot be read as one */
+/** Null if there is none. @throws StoreRefused `damaged` if it cannot be read as one */
 export function readAnchor(file: string): Anchor | null {
   let text: string
   try {
@@ -76,8 +77,24 @@ export function readAnchor(file: string): Anchor | null {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null
     throw error
   }
-  const { seq, count, hash } = JSON.parse(text) as Anchor
-  return { seq, count, hash }
+  const anchor = anchorOf(text)
+  if (anchor === null) {
+    throw new StoreRefused(
+      'damaged',
+      `${file} cannot be read. If the store beside it is whole, remove that file and start again.`,
+    )
+  }
+  return anchor
+}
+
+function anchorOf(text: string): Anchor | null {
+  try {
+    const { seq, count, hash } = JSON.parse(text) as Partial<Anchor>
+    if (typeof seq !== 'number' || typeof count !== 'number' || typeof hash !== 'string') return null
+    return { seq, count, hash }
+  } catch {
+    return null
+  }
 }
 
 /** The anchor that a store does not reach, or null if all is well. */

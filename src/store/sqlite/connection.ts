@@ -19,6 +19,7 @@ export function openWriter(file: string): Connection {
   db.pragma('journal_mode = WAL')
   db.pragma('synchronous = FULL')
   db.pragma('foreign_keys = ON')
+  db.pragma('recursive_triggers = ON') // or REPLACE would delete past the triggers that forbid it
   db.pragma('wal_autocheckpoint = 1000')
   db.pragma('temp_store = MEMORY')
   db.pragma('mmap_size = 0')

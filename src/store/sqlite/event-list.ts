@@ -55,7 +55,7 @@ export function eventList(db: Connection) {
 
   return (query: EventsQuery, { projects }: Viewer): Page<Event> => {
     const { limit, cursor, order = 'asc', kind, project_id, after } = query
-    if (cursor !== undefined && after !== undefined) throw twoPositions()
+    if (after !== undefined && (cursor !== undefined || order === 'desc')) throw twoPositions()
     const list = { list: 'events', order, kind, project_id }
     return readPage({
       list,
@@ -70,6 +70,6 @@ export function eventList(db: Connection) {
 }
 
 const twoPositions = () =>
-  new LedgerError('invalid_cursor', 'Send either cursor or after: each says where the list begins.', {
-    errors: [{ parameter: 'after', detail: 'stands together with cursor' }],
+  new LedgerError('invalid_cursor', 'Send after without cursor, and only in ascending order.', {
+    errors: [{ parameter: 'after', detail: 'stands together with cursor, or with order=desc' }],
   })

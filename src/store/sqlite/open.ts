@@ -37,9 +37,7 @@ export async function openStore(options: OpenOptions): Promise<OpenedStore> {
   const lock = holdDirectory(data_dir)
   try {
     const { db, migrated } = await openMigrated(databaseFile(data_dir), migrations, now)
-    const anchor = readAnchor(anchorFile(data_dir))
-    const lost = lostTail(db, anchor)
-    if (lost !== null && !accept_loss) throw shorter(lost)
+    const { anchor, lost } = anchored(db, data_dir, accept_loss)
     const keeper = keepAnchor(db, anchorFile(data_dir), {
       known: lost === null ? anchor : null,
       onTick: () => requireFullSync(db),
@@ -62,6 +60,19 @@ const shorter = ({ count, seq }: Anchor) =>
     `The store has lost events: it once held ${count} up to seq ${seq}, and does no more. ` +
       'Restore a backup, or go on with what is left with --accept-loss.',
   )
+
+/** @throws StoreRefused `shorter` or `damaged`, with the connection closed */
+function anchored(db: Connection, data_dir: string, accept_loss: boolean) {
+  try {
+    const anchor = readAnchor(anchorFile(data_dir))
+    const lost = lostTail(db, anchor)
+    if (lost !== null && !accept_loss) throw shorter(lost)
+    return { anchor, lost }
+  } catch (error) {
+    db.close()
+    throw error
+  }
+}
 
 /** Nothing is written before it is certain that this program may. */
 async function openMigrated(file: string, migrations: readonly Migration[], now: string) {
