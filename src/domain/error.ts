@@ -11,8 +11,9 @@ export class LedgerError extends Error {
   readonly code: ProblemCode
   readonly context: ErrorContext
 
-  constructor(code: ProblemCode, detail: string, context: ErrorContext = {}) {
-    super(detail)
+  /** @param cause what a store or library threw: for the log, never for the caller */
+  constructor(code: ProblemCode, detail: string, context: ErrorContext = {}, cause?: unknown) {
+    super(detail, { cause })
     this.name = 'LedgerError'
     this.code = code
     this.context = context

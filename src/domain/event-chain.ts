@@ -131,7 +131,7 @@ export function checkHead(check: ChainCheck, expected: ChainHead): ChainCheck {
   const { head, first_bad } = check
   if (first_bad !== null) return check
   if (head.event_count === expected.event_count && head.last_hash === expected.last_hash) return check
-  const isShort = head.event_count < expected.event_count
-  const run_seq = isShort ? head.event_count + 1 : expected.event_count
+  const common = Math.min(head.event_count, expected.event_count)
+  const run_seq = head.event_count === expected.event_count ? common : common + 1
   return { head, first_bad: { run_seq, event_id: null, fault: 'head', detail: FAULTS.head } }
 }

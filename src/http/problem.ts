@@ -37,6 +37,9 @@ export function answerError(error: unknown, request: FastifyRequest, reply: Fast
   if (known.code === 'internal_error') {
     request.server.log.error({ http_request_id: request.id, err: error }, 'internal error')
   }
+  if (known.cause !== undefined) {
+    request.server.log.warn({ http_request_id: request.id, err: known.cause }, known.code)
+  }
   const problem = problemOf(known, { instance: pathOf(request.url), http_request_id: request.id })
   for (const [name, value] of Object.entries(problemHeaders(known))) void reply.header(name, value)
   void reply.code(problem.status).header('content-type', PROBLEM_TYPE).send(JSON.stringify(problem))

@@ -6,10 +6,10 @@ export function translated(error: unknown): unknown {
   if (!(error instanceof Database.SqliteError)) return error
   const { code } = error
   if (code === 'SQLITE_FULL') {
-    return new LedgerError('disk_full', 'The disk of the server is full. Nothing was written.')
+    return new LedgerError('disk_full', 'The disk of the server is full. Nothing was written.', {}, error)
   }
   if (isBusy(error) || /^SQLITE_(IOERR|CANTOPEN|READONLY)/.test(code)) {
-    return new LedgerError('store_unavailable', 'The store does not answer. Try again.', { cause: code })
+    return new LedgerError('store_unavailable', 'The store does not answer. Try again.', {}, error)
   }
   return error
 }
