@@ -1,9 +1,10 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import cors from '@fastify/cors'
-import Fastify, { type FastifyBaseLogger, LogController } from 'fastify'
+import Fastify, { LogController } from 'fastify'
+import type { Logger } from 'pino'
 import { LIMITS } from '../contract/limits.ts'
-import { type ProblemCode } from '../contract/problem.ts'
+import { PROBLEMS, type ProblemCode } from '../contract/problem.ts'
 import { readBodies } from './body.ts'
 import type { App, RouteDeps } from './deps.ts'
 import { type GateOptions, guardGate } from './gate.ts'
@@ -19,7 +20,7 @@ import { buildValidator } from './validation.ts'
 import { LedgerError } from '../domain/error.ts'
 
 export interface AppOptions extends RouteDeps, GateOptions {
-  logger: FastifyBaseLogger
+  logger: Logger
   /** Makes the id of a request that brings none. */
   newRequestId: () => string
   version: string
@@ -35,14 +36,15 @@ const REQUEST_ID = new RegExp(`^[A-Za-z0-9._~:@/+=-]{1,${LIMITS.request_id_lengt
 /** The server without its socket: whoever builds it says where it listens. */
 export async function buildApp(options: AppOptions): Promise<App> {
   const { logger, newRequestId } = options
+  const requestIdOf = ({ headers }: Pick<IncomingMessage, 'headers'>): string => {
+    const given = headers['x-request-id']
+    return typeof given === 'string' && REQUEST_ID.test(given) ? given : newRequestId()
+  }
   const app = Fastify({
     loggerInstance: logger,
     childLoggerFactory: (parent) => parent, // one line of our own per request carries its id
     logController: new LogController({ disableRequestLogging: true }),
-    genReqId: ({ headers }) => {
-      const given = headers['x-request-id']
-      return typeof given === 'string' && REQUEST_ID.test(given) ? given : newRequestId()
-    },
+    genReqId: requestIdOf,
     bodyLimit: LIMITS.body_bytes,
     requestTimeout: REQUEST_TIMEOUT_MS,
     http: {
@@ -53,21 +55,25 @@ export async function buildApp(options: AppOptions): Promise<App> {
     return503OnClosing: false, // the gate does, with a problem
     forceCloseConnections: 'idle',
     schemaController: { compilersFactory: { buildValidator: buildValidator() as never } },
-    frameworkErrors: (error, request, reply) => answerError(error, request, reply),
-    clientErrorHandler: (error, socket) => refuseBelowHttp(error, socket, newRequestId()),
+    frameworkErrors: (error, request, reply) => {
+      void reply.header('x-request-id', request.id) // no hook runs for a path that cannot be read
+      answerError(error, request, reply)
+      logBelow(logger, request.id, reply.statusCode, request)
+    },
+    clientErrorHandler: (error, socket) =>
+      afterPending(socket, () => refuseBelowHttp(error, socket, { logger, http_request_id: newRequestId() })),
   }) as unknown as App // the type provider only changes how handlers are typed
   // Answers are text already, or come from a plugin that serialises for itself.
   app.setSerializerCompiler(() => (value) => JSON.stringify(value))
   app.setErrorHandler(answerError)
   app.decorateRequest('caller')
   app.server.on('checkExpectation', (request: IncomingMessage, response: ServerResponse) =>
-    refuseExpectation(request, response, newRequestId()),
+    refuseExpectation(request, response, { logger, http_request_id: requestIdOf(request) }),
   )
 
   requireScopes(app)
   guardGate(app, options)
-  addRequestId(app)
-  logRequests(app, logger)
+  if (logger.isLevelEnabled('info')) logRequests(app, logger)
   readBodies(app)
   if (options.allowed_origins.length > 0) await app.register(cors, corsOptions(options))
   await describeApi(app, options.version)
@@ -97,15 +103,8 @@ function requireScopes(app: App): void {
   })
 }
 
-function addRequestId(app: App): void {
-  app.addHook('onSend', (request, reply, payload, done) => {
-    void reply.header('x-request-id', request.id)
-    done(null, payload)
-  })
-}
-
 /** One line for each request: our own costs half of Fastify's two. Queries stay out: they may hold anything. */
-function logRequests(app: App, logger: FastifyBaseLogger): void {
+function logRequests(app: App, logger: Logger): void {
   app.addHook('onResponse', (request, reply, done) => {
     logger.info(
       {
@@ -122,28 +121,61 @@ function logRequests(app: App, logger: FastifyBaseLogger): void {
   })
 }
 
+/** The line of what is refused where no hook runs. */
+function logBelow(
+  logger: FastifyBaseLogger,
+  http_request_id: string,
+  status: number,
+  request: { method?: string | undefined; url?: string | undefined } = {},
+): void {
+  const path = request.url === undefined ? null : pathOf(request.url)
+  const line = { http_request_id, method: request.method ?? null, path, status, duration_ms: 0, actor: null }
+  logger.info(line, 'request')
+}
+
+interface Refusing {
+  logger: FastifyBaseLogger
+  http_request_id: string
+}
+
 const BELOW_HTTP: Record<string, [ProblemCode, string]> = {
   HPE_HEADER_OVERFLOW: ['headers_too_large', 'Path and headers together have more than 16 KiB.'],
   ERR_HTTP_REQUEST_TIMEOUT: ['request_timeout', 'The request did not arrive in time. Send it at once.'],
 }
 
+/**
+ * Waits for the answers to whole requests that came before on the same connection: a refusal that overtook
+ * one of them would be read in its place. Node keeps the answer whose turn it is in a field of the socket.
+ */
+function afterPending(socket: Socket & { _httpMessage?: ServerResponse | null }, then: () => void): void {
+  const pending = socket._httpMessage
+  if (pending?.req.complete !== true) return then()
+  pending.once('close', () => afterPending(socket, then))
+}
+
 /** What Node refuses before there is a request. */
-function refuseBelowHttp(error: NodeJS.ErrnoException, socket: Socket, http_request_id: string): void {
+function refuseBelowHttp(
+  error: NodeJS.ErrnoException,
+  socket: Socket,
+  { logger, http_request_id }: Refusing,
+): void {
   if (error.code === 'ECONNRESET' || !socket.writable) return void socket.destroy()
   const [code, detail] = BELOW_HTTP[error.code ?? ''] ?? [
     'malformed_request',
     'This is not an HTTP/1.1 request.',
   ]
   socket.end(rawProblem(code, detail, http_request_id))
+  logBelow(logger, http_request_id, PROBLEMS[code].status)
 }
 
 function refuseExpectation(
   request: IncomingMessage,
   response: ServerResponse,
-  http_request_id: string,
+  { logger, http_request_id }: Refusing,
 ): void {
   const error = new LedgerError('expectation_failed', 'Send the request without its Expect header.')
   const problem = problemOf(error, { instance: pathOf(request.url ?? ''), http_request_id })
   response.writeHead(problem.status, { 'content-type': PROBLEM_TYPE, 'x-request-id': http_request_id })
   response.end(JSON.stringify(problem))
+  logBelow(logger, http_request_id, problem.status, request)
 }

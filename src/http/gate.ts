@@ -22,8 +22,9 @@ export function guardGate(app: FastifyInstance, options: GateOptions): void {
   const origins = new Set(options.allowed_origins)
   const allowedMethods = methodsByPath(app)
 
-  app.addHook('onRequest', (request, _reply, done) => {
-    if (request.headers.host === undefined) throw noHost()
+  app.addHook('onRequest', (request, reply, done) => {
+    void reply.header('x-request-id', request.id)
+    requireOneHost(request)
     if (isOpen && options.is_loopback) requireHost(request, hosts)
     if (isOpen) requireOrigin(request, origins)
     if (request.is404) throw nowhere(request, allowedMethods(pathOf(request.url)))
@@ -32,6 +33,10 @@ export function guardGate(app: FastifyInstance, options: GateOptions): void {
     if (scope !== undefined) request.caller = authenticate(request, scope)
     requireReadableQuery(request)
     done()
+  })
+  // For what a route itself does not find: a file of the documentation.
+  app.setNotFoundHandler((request) => {
+    throw nowhere(request, [])
   })
 }
 
@@ -45,7 +50,16 @@ declare module 'fastify' {
   }
 }
 
-const noHost = () => new LedgerError('malformed_request', 'The request has no Host header (RFC 9112 §3.2).')
+/** RFC 9112 §3.2. Node keeps the first of several, and who stands before this server may go by another. */
+function requireOneHost({ raw }: FastifyRequest): void {
+  let hosts = 0
+  for (let i = 0; i < raw.rawHeaders.length; i += 2) {
+    const name = raw.rawHeaders[i]!
+    if (name.length === 4 && name.toLowerCase() === 'host') hosts++
+  }
+  if (hosts !== 1)
+    throw new LedgerError('malformed_request', `The request has ${hosts} Host headers, not one.`)
+}
 
 function requireHost({ headers }: FastifyRequest, hosts: ReadonlySet<string>): void {
   const name = (headers.host ?? '').replace(/:\d*$/, '').toLowerCase()

@@ -42,6 +42,7 @@ export function answerError(error: unknown, request: FastifyRequest, reply: Fast
   }
   const problem = problemOf(known, { instance: pathOf(request.url), http_request_id: request.id })
   for (const [name, value] of Object.entries(problemHeaders(known))) void reply.header(name, value)
+  void reply.header('x-request-id', request.id) // the gate did, but for what Fastify refuses before it
   void reply.code(problem.status).header('content-type', PROBLEM_TYPE).send(JSON.stringify(problem))
 }
 
