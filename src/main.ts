@@ -22,7 +22,7 @@ export const VERSION = (JSON.parse(readFileSync(packageFile('package.json'), 'ut
 /** How long open connections can see that the server is stopping before they are closed. */
 const DRAIN_MS = 500
 /** After this, requests that are still under way are cut off. */
-const CLOSE_MS = 4_000
+const CLOSE_MS = 3_000
 /** After this, the process ends whatever hangs. */
 const EXIT_MS = 10_000
 

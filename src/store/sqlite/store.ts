@@ -47,9 +47,18 @@ export function sqliteStore(db: Connection, options: SqliteStoreOptions): Store 
     async close() {
       await group.idle()
       await beforeClose?.()
-      db.pragma('wal_checkpoint(TRUNCATE)')
+      checkpoint(db)
       db.close()
     },
+  }
+}
+
+/** Leaves one file without a WAL. Where the disk does not let it, the WAL stays, and the next start reads it. */
+function checkpoint(db: Connection): void {
+  try {
+    db.pragma('wal_checkpoint(TRUNCATE)')
+  } catch (error) {
+    if (translated(error) === error) throw error
   }
 }
 
