@@ -27,14 +27,16 @@ export function readBodies(app: FastifyInstance): void {
       done(error as Error)
     }
   })
-  // A request without a body never meets the parser: to us it says {}.
-  app.addHook('preValidation', (request, _reply, done) => {
-    if (request.body === undefined && request.method !== 'GET') request.body = {}
+  // A request without a body never meets the parser: to us it says {}. Set before, because a hook between
+  // parsing and validation would be a phase of its own for every request.
+  app.addHook('onRequest', (request, _reply, done) => {
+    if (request.method !== 'GET') request.body = {}
     done()
   })
 }
 
 function requireReadable({ headers, method }: FastifyRequest): void {
+  if (headers['content-type'] === JSON_TYPE && headers['content-encoding'] === undefined) return // nearly always
   const coding = headers['content-encoding'] ?? 'identity'
   const [type = '', ...parameters] = (headers['content-type'] ?? '').toLowerCase().split(';')
   const charset = parameters.map((text) => text.trim()).find((text) => text.startsWith('charset='))
@@ -59,6 +61,7 @@ const BACKSLASH = 0x5c
 
 /** Before parsing: deep JSON is small, parses, and then breaks whatever walks it recursively. */
 function requireShallow(text: string): void {
+  if (text.length <= 2 * LIMITS.json_depth) return // deeper takes more brackets, or is no JSON
   let depth = 0
   let inString = false
   for (let i = 0; i < text.length; i++) {
