@@ -30,16 +30,21 @@ export function keepAnchor(
   { known, onTick = () => {} }: { known: Anchor | null; onTick?: () => void },
 ): AnchorKeeper {
   const tailOf = tailReader(db)
-  let latest = known
+  let counted = known // what is in `count` already, so that each event is counted once
+  let written_seq = known?.seq
   let timer: NodeJS.Timeout | null = null
   let writing = Promise.resolve()
 
   const write = (): void => {
-    const anchor = tailOf(latest)
-    if (anchor === null || anchor.seq === latest?.seq) return
-    latest = anchor
-    // A failed write leaves the older anchor, which still holds; the next one tries again.
-    writing = writing.then(() => writeSynced(file, anchor)).catch(() => {})
+    const anchor = (counted = tailOf(counted))
+    writing = writing.then(async () => {
+      if (anchor === null || anchor.seq === written_seq) return
+      // A failed write leaves the older anchor, which still holds; the next one tries again.
+      await writeSynced(file, anchor).then(
+        () => (written_seq = anchor.seq),
+        () => {},
+      )
+    })
   }
   return {
     follow() {
