@@ -1,0 +1,245 @@
+import { readFileSync } from 'node:fs'
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import Database from 'better-sqlite3'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import type { Decision, Snapshot } from '../../../src/domain/decision.ts'
+import { createRun } from '../../../src/domain/run.ts'
+import type { Store } from '../../../src/store/store.ts'
+import { NO_ID, RUN_BODY } from '../../support/builders.ts'
+import { ANYBODY, given, givens } from '../../support/given.ts'
+import { refusalOf } from '../../support/refusal.ts'
+import { dumpOf, expectSound, ledgerOf, openFileStore } from '../../support/store.ts'
+
+/** The commits in a log: every frame that ends one says how large the database is then. SQLite's file format §4.1. */
+function commitsIn(file: string): number {
+  const log = readFileSync(`${file}-wal`)
+  const frame = 24 + log.readUInt32BE(8)
+  const salt = log.subarray(16, 24)
+  let commits = 0
+  for (let at = 32; at + frame <= log.length; at += frame) {
+    const isCurrent = log.subarray(at + 8, at + 16).equals(salt)
+    if (isCurrent && log.readUInt32BE(at + 4) !== 0) commits++
+  }
+  return commits
+}
+
+/** An empty store whose log is empty too, and how many commits there were since. */
+function opened(options: Parameters<typeof openFileStore>[0] = {}) {
+  const { db, store, file } = openFileStore(options)
+  db.pragma('wal_checkpoint(TRUNCATE)')
+  db.pragma('wal_autocheckpoint = 0')
+  const other = () => {
+    const connection = new Database(file, { timeout: 0 })
+    onTestFinished(() => void connection.close())
+    return connection
+  }
+  return { db, store, ledger: ledgerOf(store), other, commits: () => commitsIn(file) }
+}
+
+const many = <T>(count: number, act: () => Promise<T>): Promise<T>[] => Array.from({ length: count }, act)
+
+/** A write that refuses, breaks or succeeds as a test wants it to. */
+const write = <T>(store: Store, decide: (before: Snapshot) => Decision<T>) => store.change({}, decide)
+
+describe('writes that come together', () => {
+  it('commit together: far fewer commits than writes', async () => {
+    const { ledger, commits } = opened()
+    const runs = await Promise.all(many(400, () => ledger.createRun()))
+    expect(new Set(runs.map(({ run_id }) => run_id)).size).toBe(400)
+    expect(commits()).toBeLessThan(100)
+  })
+
+  it('commit one by one where a group may hold one', async () => {
+    const { ledger, commits } = opened({ group_max: 1 })
+    await Promise.all(many(20, () => ledger.createRun()))
+    expect(commits()).toBe(20)
+  })
+
+  it('are cut into groups of no more than so many', async () => {
+    const { ledger, commits } = opened({ group_max: 10 })
+    await Promise.all(many(100, () => ledger.createRun()))
+    expect(commits()).toBeGreaterThanOrEqual(10)
+    expect(commits()).toBeLessThan(100)
+  })
+
+  it('are answered after their commit, when every other connection sees them', async () => {
+    const { ledger, other } = opened()
+    const reader = other()
+    const answered = many(10, async () => {
+      const { run_id } = await ledger.createRun()
+      return reader.prepare('SELECT count(*) FROM runs WHERE run_id = ?').pluck().get(run_id)
+    })
+    expect(await Promise.all(answered)).toEqual(Array.from({ length: 10 }, () => 1))
+  })
+
+  it('are not seen before it, also not by reads of the same server', async () => {
+    const { store, ledger } = opened()
+    const writes = many(3, () => ledger.createRun())
+    expect((await store.listRuns({}, ANYBODY)).items).toEqual([])
+    await Promise.all(writes)
+    expect((await store.listRuns({}, ANYBODY)).items).toHaveLength(3)
+  })
+})
+
+describe('a write that is refused', () => {
+  it('leaves its neighbours in their one commit', async () => {
+    const { store, ledger, commits } = opened()
+    const outcomes = await Promise.allSettled([
+      ledger.createRun(),
+      ledger.startRun(NO_ID),
+      ledger.createRun(),
+    ])
+    expect(outcomes.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled'])
+    expect((await store.listRuns({}, ANYBODY)).items).toHaveLength(2)
+    expect(commits()).toBe(1)
+  })
+})
+
+describe('a write that breaks', () => {
+  /** Half of it is written when it breaks: its run is sound, and its second change says nonsense. */
+  const half = (before: Snapshot, next = given()): Decision<null> => {
+    const decision = createRun(before, next, RUN_BODY, null)
+    const [change] = decision.changes
+    if (change?.record !== 'run') throw new Error('a creation begins with its run')
+    const nonsense = { ...change.after, run: { ...change.after.run, run_id: NO_ID, version: 0 } }
+    return {
+      changes: [change, { record: 'run', before: null, after: nonsense }],
+      events: decision.events,
+      result: () => null,
+    }
+  }
+
+  it('is rolled back alone, and its neighbours commit', async () => {
+    const { db, store, ledger } = opened()
+    const outcomes = await Promise.allSettled([ledger.createRun(), write(store, half), ledger.createRun()])
+    expect(outcomes.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled'])
+    expect(outcomes[1]).toMatchObject({ reason: { code: 'SQLITE_CONSTRAINT_CHECK' } })
+    const { items } = await store.listRuns({}, ANYBODY)
+    expect(items).toHaveLength(2)
+    for (const { run_id } of items) await expectSound(store, run_id)
+    expect(dumpOf(db)['events']).toHaveLength(2)
+    expect(db.inTransaction).toBe(false)
+  })
+
+  it('lets its neighbours decide again, each on what is true then', async () => {
+    const { store, ledger } = opened()
+    const { run_id } = await ledger.createRun()
+    const next = givens({ start: '2026-02-01T00:00:00.000Z' })
+    const outcomes = await Promise.allSettled([
+      ledger.startRun(run_id),
+      write(store, (before) => half(before, next())),
+      ledger.startRun(run_id),
+    ])
+    expect(outcomes.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'rejected'])
+    expect(outcomes[2]).toMatchObject({ reason: { code: 'transition_refused' } })
+    await expectSound(store, run_id)
+  })
+
+  it('does so before anything was written, too', async () => {
+    const { store, ledger } = opened()
+    const fault = new TypeError('a fault of ours')
+    const broken = write(store, () => {
+      throw fault
+    })
+    const outcomes = await Promise.allSettled([ledger.createRun(), broken])
+    expect(outcomes).toMatchObject([{ status: 'fulfilled' }, { status: 'rejected', reason: fault }])
+  })
+
+  it('leaves the store as good as it was', async () => {
+    const { store, ledger } = opened()
+    await expect(write(store, half)).rejects.toThrow('CHECK')
+    await expect(ledger.createRun()).resolves.toMatchObject({ state: 'pending' })
+  })
+})
+
+describe('more writes than may wait', () => {
+  it('are refused at once, those that wait are done, and then there is room again', async () => {
+    const { store, ledger } = opened({ write_queue_max: 5 })
+    const outcomes = await Promise.allSettled(many(8, () => ledger.createRun()))
+    expect(outcomes.map(({ status }) => status)).toEqual([
+      ...Array.from({ length: 5 }, () => 'fulfilled'),
+      ...Array.from({ length: 3 }, () => 'rejected'),
+    ])
+    expect(outcomes[7]).toMatchObject({ reason: { code: 'overloaded' } })
+    await ledger.createRun()
+    expect((await store.listRuns({}, ANYBODY)).items).toHaveLength(6)
+  })
+})
+
+describe('a lock that another program holds', () => {
+  it('is waited for, off the event loop; then the writes are done', async () => {
+    const { store, ledger, other } = opened()
+    const holder = other()
+    holder.exec('BEGIN IMMEDIATE')
+    const writes = many(3, () => ledger.createRun())
+    await nextTurn() // in this turn the group found the lock
+    expect((await store.listRuns({}, ANYBODY)).items).toEqual([])
+    const late = ledger.createRun()
+    holder.exec('ROLLBACK')
+    await Promise.all([...writes, late])
+    expect((await store.listRuns({}, ANYBODY)).items).toHaveLength(4)
+  })
+
+  it('that stays is answered with store_unavailable; nothing is written, and it heals', async () => {
+    const { db, store, ledger, other } = opened()
+    const holder = other()
+    holder.exec('BEGIN IMMEDIATE')
+    const before = dumpOf(db)
+    const refusals = await Promise.all(many(3, () => refusalOf(ledger.createRun())))
+    expect(new Set(refusals.map(({ code }) => code))).toEqual(new Set(['store_unavailable']))
+    expect(dumpOf(db)).toEqual(before)
+    holder.exec('ROLLBACK')
+    await ledger.createRun()
+    expect((await store.listRuns({}, ANYBODY)).items).toHaveLength(1)
+  })
+
+  it('counts against the queue while it is waited for', async () => {
+    const { ledger, other } = opened({ write_queue_max: 2 })
+    const holder = other()
+    holder.exec('BEGIN IMMEDIATE')
+    const writes = many(2, () => ledger.createRun())
+    await nextTurn()
+    expect((await refusalOf(ledger.createRun())).code).toBe('overloaded')
+    holder.exec('ROLLBACK')
+    await Promise.all(writes)
+  })
+
+  it('does not keep anybody from reading', async () => {
+    const { store, ledger, other } = opened()
+    const { run_id } = await ledger.createRun()
+    other().exec('BEGIN IMMEDIATE')
+    await expect(store.getRun(run_id, ANYBODY)).resolves.toMatchObject({ run_id })
+    await expect(store.ping()).resolves.toBeUndefined()
+  })
+})
+
+describe('a full disk', () => {
+  const large = { metadata: { text: 'x'.repeat(60_000) } }
+
+  it('is answered with disk_full and nothing is written; with room again the store goes on', async () => {
+    const { db, store, ledger } = opened()
+    const { run_id } = await ledger.createRun(large)
+    db.pragma(`max_page_count = ${Number(db.pragma('page_count', { simple: true }))}`)
+    const before = dumpOf(db)
+    const refusals = await Promise.all(many(3, () => refusalOf(ledger.createRun(large))))
+    expect(new Set(refusals.map(({ code }) => code))).toEqual(new Set(['disk_full']))
+    expect(dumpOf(db)).toEqual(before)
+    await expect(store.getRun(run_id, ANYBODY)).resolves.toMatchObject({ run_id })
+
+    db.pragma('max_page_count = 1000000')
+    await ledger.createRun(large)
+    expect((await store.listRuns({}, ANYBODY)).items).toHaveLength(2)
+    await expectSound(store, run_id)
+  })
+
+  it('takes those writes of a group for which there is room', async () => {
+    const { db, ledger } = opened()
+    const { run_id } = await ledger.createRun()
+    db.pragma(`max_page_count = ${Number(db.pragma('page_count', { simple: true }))}`)
+    const outcomes = await Promise.allSettled([ledger.startRun(run_id), ledger.createRun(large)])
+    expect(outcomes).toMatchObject([
+      { status: 'fulfilled', value: { state: 'running' } },
+      { status: 'rejected', reason: { code: 'disk_full' } },
+    ])
+  })
+})
