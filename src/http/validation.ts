@@ -72,28 +72,35 @@ export interface Finding {
   message?: string
 }
 
-/** ajv's findings as faults with their places, once each. `context` is the part of the request. */
+/** The first of ajv's findings as faults with their places. `context` is the part of the request. */
 export function faultsOf(findings: readonly Finding[], context: string): Fault[] {
-  const faults = new Map<string, Fault>()
-  for (const finding of findings) {
-    if (isEcho(finding, findings)) continue
+  const faults: Fault[] = []
+  for (const fault of eachFault(findings, context)) {
+    if (faults.push(fault) === LIMITS.listed_faults) break
+  }
+  return faults
+}
+
+/** One by one and once each: there may be a finding for every few bytes of a body, and places may be long. */
+function* eachFault(findings: readonly Finding[], context: string): Generator<Fault> {
+  const seen = new Set<string>()
+  for (const [i, finding] of findings.entries()) {
+    if (isEcho(finding, findings[i + 1])) continue
     const place = placeOf(finding, context)
     const detail = sentenceOf(finding)
-    faults.set(`${place.pointer ?? place.parameter} ${detail}`, { ...place, detail })
-    if (faults.size >= LIMITS.listed_faults) break
+    const text = `${place.pointer ?? place.parameter} ${detail}`
+    if (seen.has(text)) continue
+    seen.add(text)
+    yield { ...place, detail }
   }
-  return [...faults.values()]
 }
 
-/** A nullable reference that fails says so three times: once is enough. */
-function isEcho({ keyword, params, instancePath }: Finding, all: readonly Finding[]): boolean {
-  const inUnion = all.some((other) => other.keyword === 'anyOf' && other.instancePath === instancePath)
-  if (keyword === 'anyOf') return all.some((other) => other !== null && isMoreTelling(other, instancePath))
-  return (inUnion && keyword === 'type' && params.type === 'null') || keyword === 'propertyNames'
+/** A nullable reference that fails says so three times, the last two being its null and itself: once is enough. */
+function isEcho({ keyword, params, instancePath }: Finding, next: Finding | undefined): boolean {
+  if (keyword === 'anyOf' || keyword === 'propertyNames') return true // what is inside has told more
+  const isNull = keyword === 'type' && params.type === 'null'
+  return isNull && next?.keyword === 'anyOf' && next.instancePath === instancePath
 }
-
-const isMoreTelling = ({ keyword, params, instancePath }: Finding, path: string): boolean =>
-  instancePath.startsWith(path) && keyword !== 'anyOf' && !(keyword === 'type' && params.type === 'null')
 
 function placeOf({ instancePath, params, propertyName }: Finding, context: string) {
   const inner = params.missingProperty ?? params.additionalProperty ?? propertyName
