@@ -84,10 +84,11 @@ export const sendJson = (reply: FastifyReply, value: unknown): FastifyReply =>
 /** RFC 8288: the next page is the same request with another cursor. */
 export function sendPage(request: FastifyRequest, reply: FastifyReply, page: Page<unknown>): FastifyReply {
   if (page.next_cursor !== null) {
-    const query = new URLSearchParams(request.url.split('?')[1] ?? '')
+    const path = pathOf(request.url)
+    const query = new URLSearchParams(request.url.slice(path.length))
     query.delete('after') // the cursor continues from there
     query.set('cursor', page.next_cursor)
-    void reply.header('link', `<${pathOf(request.url)}?${query.toString()}>; rel="next"`)
+    void reply.header('link', `<${path}?${query.toString()}>; rel="next"`)
   }
   return sendJson(reply, page)
 }

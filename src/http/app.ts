@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
-import cors from '@fastify/cors'
-import Fastify, { LogController } from 'fastify'
+import cors, { type FastifyCorsOptions } from '@fastify/cors'
+import Fastify, { type FastifyReply, type FastifyRequest } from 'fastify'
 import type { Logger } from 'pino'
 import { LIMITS } from '../contract/limits.ts'
 import { PROBLEMS, type ProblemCode } from '../contract/problem.ts'
@@ -9,7 +9,7 @@ import { readBodies } from './body.ts'
 import type { App, RouteDeps } from './deps.ts'
 import { type GateOptions, guardGate } from './gate.ts'
 import { describeApi } from './openapi.ts'
-import { PROBLEM_TYPE, answerError, pathOf, problemOf, rawProblem } from './problem.ts'
+import { PROBLEM_TYPE, errorAnswerer, pathOf, problemOf, rawProblem } from './problem.ts'
 import { docRoutes } from './routes/docs.ts'
 import { eventRoutes } from './routes/events.ts'
 import { healthRoutes } from './routes/health.ts'
@@ -40,10 +40,9 @@ export async function buildApp(options: AppOptions): Promise<App> {
     const given = headers['x-request-id']
     return typeof given === 'string' && REQUEST_ID.test(given) ? given : newRequestId()
   }
+  const answerError = errorAnswerer(logger)
   const app = Fastify({
-    loggerInstance: logger,
-    childLoggerFactory: (parent) => parent, // one line of our own per request carries its id
-    logController: new LogController({ disableRequestLogging: true }),
+    logger: false, // it would make a child for each request; our own one line carries its id
     genReqId: requestIdOf,
     bodyLimit: LIMITS.body_bytes,
     requestTimeout: REQUEST_TIMEOUT_MS,
@@ -56,7 +55,6 @@ export async function buildApp(options: AppOptions): Promise<App> {
     forceCloseConnections: 'idle',
     schemaController: { compilersFactory: { buildValidator: buildValidator() as never } },
     frameworkErrors: (error, request, reply) => {
-      void reply.header('x-request-id', request.id) // no hook runs for a path that cannot be read
       answerError(error, request, reply)
       logBelow(logger, request.id, reply.statusCode, request)
     },
@@ -72,10 +70,11 @@ export async function buildApp(options: AppOptions): Promise<App> {
   )
 
   requireScopes(app)
+  // Before the gate, so that a page can read its refusals too.
+  if (options.allowed_origins.length > 0) await app.register(cors, () => corsOptions(options))
   guardGate(app, options)
   if (logger.isLevelEnabled('info')) logRequests(app, logger)
   readBodies(app)
-  if (options.allowed_origins.length > 0) await app.register(cors, corsOptions(options))
   await describeApi(app, options.version)
   registerRoutes(app, options)
   await docRoutes(app)
@@ -90,11 +89,16 @@ function registerRoutes(app: App, options: AppOptions): void {
   healthRoutes(app, options)
 }
 
-const corsOptions = ({ allowed_origins }: AppOptions) => ({
-  origin: [...allowed_origins],
-  methods: ['GET', 'HEAD', 'POST', 'PATCH'],
-  exposedHeaders: ['ETag', 'Location', 'Link', 'Idempotency-Replayed', 'X-Request-Id', 'Retry-After'],
-})
+/** An OPTIONS that is no preflight is none of the plugin's business, which would answer it in plain text. */
+const corsOptions =
+  ({ allowed_origins }: AppOptions) =>
+  ({ headers }: FastifyRequest, use: (error: null, options: FastifyCorsOptions) => void): void =>
+    use(null, {
+      origin: [...allowed_origins],
+      methods: ['GET', 'HEAD', 'POST', 'PATCH'],
+      exposedHeaders: ['ETag', 'Location', 'Link', 'Idempotency-Replayed', 'X-Request-Id', 'Retry-After'],
+      preflight: 'origin' in headers && 'access-control-request-method' in headers,
+    })
 
 /** A route of the API that forgot to say what a key needs must not become one that is open to everybody. */
 function requireScopes(app: App): void {
@@ -105,7 +109,7 @@ function requireScopes(app: App): void {
 
 /** One line for each request: our own costs half of Fastify's two. Queries stay out: they may hold anything. */
 function logRequests(app: App, logger: Logger): void {
-  app.addHook('onResponse', (request, reply, done) => {
+  const log = (request: FastifyRequest, reply: FastifyReply): void =>
     logger.info(
       {
         http_request_id: request.id,
@@ -117,13 +121,17 @@ function logRequests(app: App, logger: Logger): void {
       },
       'request',
     )
-    done()
+  // Not onResponse, which never comes for a client that has hung up: what it did is logged all the same.
+  app.addHook('onSend', (request, reply, payload, done) => {
+    if (reply.raw.closed) log(request, reply)
+    else reply.raw.once('close', () => log(request, reply))
+    done(null, payload)
   })
 }
 
 /** The line of what is refused where no hook runs. */
 function logBelow(
-  logger: FastifyBaseLogger,
+  logger: Logger,
   http_request_id: string,
   status: number,
   request: { method?: string | undefined; url?: string | undefined } = {},
@@ -134,7 +142,7 @@ function logBelow(
 }
 
 interface Refusing {
-  logger: FastifyBaseLogger
+  logger: Logger
   http_request_id: string
 }
 

@@ -4,6 +4,8 @@ import { LIMITS } from '../contract/limits.ts'
 import type { Fault } from '../contract/problem.ts'
 import { LedgerError } from '../domain/error.ts'
 
+const NOT_JSON = 'The body is not JSON, or names __proto__. Check quotes, commas and braces.'
+
 const JSON_TYPE = 'application/json'
 const MERGE_PATCH_TYPE = 'application/merge-patch+json'
 
@@ -19,7 +21,7 @@ export function readBodies(app: FastifyInstance): void {
       if (text === '') return done(null, {})
       requireShallow(text)
       void parse(request, text, (error, value) => {
-        if (error !== null) return done(malformed('The body is not JSON. Check quotes, commas and braces.'))
+        if (error !== null) return done(malformed(NOT_JSON))
         const fault = SUSPICIOUS.test(text) ? unstorable(value, '#') : null
         done(fault === null ? null : unfit(fault), value)
       })

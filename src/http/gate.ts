@@ -34,9 +34,9 @@ export function guardGate(app: FastifyInstance, options: GateOptions): void {
     requireReadableQuery(request)
     done()
   })
-  // For what a route itself does not find: a file of the documentation.
+  // For what a route itself does not find: a file of the documentation, an OPTIONS that is no preflight.
   app.setNotFoundHandler((request) => {
-    throw nowhere(request, [])
+    throw nowhere(request, allowedMethods(pathOf(request.url)))
   })
 }
 

@@ -15,10 +15,10 @@ const DESCRIPTION = `A run ledger: clients record the runs they make, step by st
 state machine and written as an event in the same transaction.
 
 Errors are \`application/problem+json\` (RFC 9457); look at \`code\`, and follow \`type\` to its page. Beside the
-errors of each operation, any request may meet 404 \`not_found\`, 405 \`method_not_allowed\`,
-408 \`request_timeout\`, 417 \`expectation_failed\` and 431 \`headers_too_large\`. Unknown fields and query
-parameters are refused, never ignored; ignore fields of answers that you do not know. Writes take an
-\`Idempotency-Key\`: send one with everything that you might repeat.`
+errors of each operation, any request may meet 400 \`malformed_request\`, 404 \`not_found\`,
+405 \`method_not_allowed\`, 408 \`request_timeout\`, 417 \`expectation_failed\` and 431 \`headers_too_large\`.
+Unknown fields and query parameters are refused, never ignored; ignore fields of answers that you do not know.
+Writes take an \`Idempotency-Key\`: send one with everything that you might repeat.`
 
 /** Publishes the routes that are registered after it as OpenAPI 3.1.1, each named schema as a component. */
 export async function describeApi(app: FastifyInstance, version: string): Promise<void> {
@@ -48,36 +48,48 @@ export async function describeApi(app: FastifyInstance, version: string): Promis
     refResolver: {
       buildLocalReference: (json, _base, _fragment, i) => (json.$id as string | undefined) ?? `def-${i}`,
     },
-    transformObject: (given) => withExamples((given as { openapiObject: Document }).openapiObject) as never,
+    transformObject: (given) => completed((given as { openapiObject: Document }).openapiObject) as never,
   })
 }
 
+interface Schema {
+  examples?: unknown[]
+  required?: string[]
+  description?: string
+}
 interface Media {
   schema?: { $ref?: string }
   example?: unknown
 }
 interface Operation {
-  requestBody?: { content: Record<string, Media> }
+  parameters?: (Media & { description?: string })[]
+  requestBody?: { required: boolean; content: Record<string, Media> }
   responses: Record<string, { content?: Record<string, Media> }>
 }
 interface Document {
   paths: Record<string, Record<string, Operation>>
-  components: { schemas: Record<string, { examples?: unknown[]; $id?: string }> }
+  components: { schemas: Record<string, Schema> }
 }
 
-/** Each body shows the example of its component: the one home of examples is the contract. */
-function withExamples(document: Document): Document {
-  const exampleOf = ({ schema }: Media): unknown => {
-    const name = schema?.$ref?.split('/').at(-1) ?? ''
-    const component = document.components.schemas[name]
-    const [example] = component?.examples ?? []
-    return example
-  }
+/** What the generator leaves out of each operation, and a component knows: its one home is the contract. */
+function completed(document: Document): Document {
+  const component = ({ schema }: Media): Schema =>
+    document.components.schemas[schema?.$ref?.split('/').at(-1) ?? ''] ?? {}
+
   for (const operation of Object.values(document.paths).flatMap((path) => Object.values(path))) {
-    const bodies = [operation.requestBody, ...Object.values(operation.responses)]
+    const { parameters = [], requestBody, responses } = operation
+    const bodies = [requestBody, ...Object.values(responses)]
     for (const media of bodies.flatMap((body) => Object.values(body?.content ?? {}))) {
-      const example = exampleOf(media)
-      if (example !== undefined) media.example = example
+      const [example] = component(media).examples ?? []
+      if (example !== undefined) media.example ??= example
+    }
+    for (const parameter of parameters) {
+      const { description } = component(parameter)
+      if (description !== undefined) parameter.description ??= description
+    }
+    // To the generator every body is required; here a missing one means {}.
+    if (requestBody !== undefined) {
+      requestBody.required = Object.values(requestBody.content).some((media) => component(media).required)
     }
   }
   return document

@@ -3,6 +3,8 @@ import type { FastifySchema } from 'fastify'
 import { PROBLEMS, Problem, type ProblemCode } from '../contract/problem.ts'
 import { closed, ref } from '../contract/named.ts'
 import { LIMITS } from '../contract/limits.ts'
+import { LedgerError } from '../domain/error.ts'
+import { problemOf } from './problem.ts'
 
 export type Tag = 'runs' | 'steps' | 'events' | 'machines' | 'health'
 
@@ -21,14 +23,8 @@ interface Parts {
   body?: TSchema
 }
 
-const GATE: ProblemCode[] = [
-  'validation_failed',
-  'misdirected_request',
-  'origin_refused',
-  'draining',
-  'internal_error',
-]
-const KEYED: ProblemCode[] = ['unauthenticated', 'forbidden', 'store_unavailable']
+const GATE: ProblemCode[] = ['misdirected_request', 'origin_refused', 'internal_error']
+const KEYED: ProblemCode[] = ['unauthenticated', 'forbidden', 'draining', 'store_unavailable']
 const WRITING: ProblemCode[] = [
   'malformed_json',
   'body_too_large',
@@ -38,24 +34,21 @@ const WRITING: ProblemCode[] = [
   'disk_full',
 ]
 
-const etag = {
-  ETag: {
-    schema: { type: 'string' },
-    description: 'The version of the resource, in quotes; for `If-Match`.',
-  },
-}
-const location = { Location: { schema: { type: 'string' }, description: 'Where the new resource is.' } }
-const replayed = {
-  'Idempotency-Replayed': {
-    schema: { type: 'string', enum: ['true'] },
-    description: 'Only when this answer was given before, for the same key.',
-  },
-}
-const link = {
-  Link: {
-    schema: { type: 'string' },
-    description: 'The next page, `rel="next"`; absent at the end (RFC 8288).',
-  },
+const header = (name: string, description: string) => ({ [name]: Type.String({ description }) })
+
+const etag = header('ETag', 'The version of the resource, in quotes; for `If-Match`.')
+const location = header('Location', 'Where the new resource is.')
+const replayed = header(
+  'Idempotency-Replayed',
+  '`true`, only when this answer was given before, for the same key.',
+)
+const link = header('Link', 'The next page, `rel="next"`; absent at the end (RFC 8288).')
+
+/** What comes with a problem of that status. */
+const PROBLEM_HEADERS: Partial<Record<number, object>> = {
+  401: header('WWW-Authenticate', '`Bearer`.'),
+  412: header('ETag', 'The current version of the resource.'),
+  503: header('Retry-After', 'Seconds after which another try is worth it.'),
 }
 
 const idempotencyKey = Type.Optional(
@@ -90,7 +83,7 @@ export const readsOne = <P extends Parts>(description: Description, schema: TSch
     { ...parts, headers: headers({ 'If-None-Match': ifNoneMatch }) },
     {
       200: { description: 'The resource.', schema, headers: etag },
-      304: { description: 'The client has the current version.' },
+      304: { description: 'The client has the current version.', headers: etag },
     },
     KEYED,
   )
@@ -125,9 +118,17 @@ export function writes<P extends Parts>(
   )
 }
 
+/** A write whose body is a JSON merge patch (RFC 7396), under either of its two names. */
+export const patches: typeof writes = (...given) => ({
+  ...writes(...given),
+  consumes: ['application/json', 'application/merge-patch+json'],
+})
+
 /** Something that needs neither a key nor the store. */
-export const serves = <P extends Parts>(description: Description, answers: Answers, parts: P) =>
-  operation(description, parts, answers, [])
+export const serves = <P extends Parts>(description: Description, answers: Answers, parts: P) => ({
+  ...operation(description, parts, answers, []),
+  security: [],
+})
 
 const NO_QUERY = closed({}, { description: 'No parameters.' })
 
@@ -144,7 +145,7 @@ function operation<P extends Parts & { headers?: TSchema }>(
     description,
     querystring: NO_QUERY, // a route without a schema for its query would accept any
     ...parts,
-    response: { ...answersOf(answers), ...problemsOf([...GATE, ...usual, ...problems]) },
+    response: { ...answersOf(answers), ...problemsOf(['validation_failed', ...usual, ...problems, ...GATE]) },
   } // operationId and tags are @fastify/swagger's
 }
 
@@ -156,7 +157,7 @@ const answersOf = (answers: Answers) =>
         {
           description,
           ...(headers === undefined ? {} : { headers }),
-          ...(schema === undefined ? {} : { content: { [media_type]: { schema } } }),
+          ...(schema === undefined ? { type: 'null' } : { content: { [media_type]: { schema } } }),
         },
       ],
     ),
@@ -170,12 +171,20 @@ function problemsOf(codes: ProblemCode[]) {
     byStatus.set(status, (byStatus.get(status) ?? new Set()).add(code))
   }
   return Object.fromEntries(
-    [...byStatus].map(([status, those]) => [
+    [...byStatus].map(([status, codes]) => [
       status,
       {
-        description: [...those].map((code) => `\`${code}\`: ${PROBLEMS[code].title}.`).join(' '),
-        content: { 'application/problem+json': { schema: ref(Problem) } },
+        description: [...codes].map((code) => `\`${code}\`: ${PROBLEMS[code].title}.`).join(' '),
+        headers: PROBLEM_HEADERS[status],
+        content: { 'application/problem+json': { schema: ref(Problem), example: exampleOf([...codes][0]!) } },
       },
     ]),
   )
 }
+
+const [refusedTransition] = Problem.examples as [Problem] // contract/problem.ts gives it one
+
+const exampleOf = (code: ProblemCode): Problem =>
+  code === refusedTransition.code
+    ? refusedTransition
+    : problemOf(new LedgerError(code, PROBLEMS[code].help), refusedTransition)

@@ -1,5 +1,6 @@
 import { STATUS_CODES } from 'node:http'
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
+import type { Logger } from 'pino'
 import { PROBLEMS, type Problem, type ProblemCode, problemType } from '../contract/problem.ts'
 import { LedgerError } from '../domain/error.ts'
 import { type Finding, faultsOf } from './validation.ts'
@@ -31,15 +32,20 @@ export function problemOf({ code, message, context }: LedgerError, where: Where)
   }
 }
 
+export type AnswerError = (error: unknown, request: FastifyRequest, reply: FastifyReply) => void
+
 /** The one place that answers errors: whatever is thrown on the way of a request ends here. */
-export function answerError(error: unknown, request: FastifyRequest, reply: FastifyReply): void {
-  const known = knownError(error as FastifyError)
-  if (known.code === 'internal_error') {
-    request.server.log.error({ http_request_id: request.id, err: error }, 'internal error')
+export const errorAnswerer =
+  (logger: Logger): AnswerError =>
+  (error, request, reply) => {
+    const known = knownError(error as FastifyError)
+    const { id: http_request_id } = request
+    if (known.code === 'internal_error') logger.error({ http_request_id, err: error }, 'internal error')
+    if (known.cause !== undefined) logger.warn({ http_request_id, err: known.cause }, known.code)
+    answerKnown(known, request, reply)
   }
-  if (known.cause !== undefined) {
-    request.server.log.warn({ http_request_id: request.id, err: known.cause }, known.code)
-  }
+
+function answerKnown(known: LedgerError, request: FastifyRequest, reply: FastifyReply): void {
   const problem = problemOf(known, { instance: pathOf(request.url), http_request_id: request.id })
   for (const [name, value] of Object.entries(problemHeaders(known))) void reply.header(name, value)
   void reply.header('x-request-id', request.id) // the gate did, but for what Fastify refuses before it

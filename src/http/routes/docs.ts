@@ -18,11 +18,16 @@ export async function docRoutes(app: App): Promise<void> {
     problemRoutes(pages)
     await pages.register(swaggerUi, {
       routePrefix: '/docs',
-      staticCSP: true,
+      staticCSP: SELF_ONLY,
       uiConfig: { validatorUrl: null, deepLinking: true, docExpansion: 'list' },
     })
   })
 }
+
+// The plugin's own policy lets fonts and styles come from anywhere, and makes browsers ask this server for https.
+const SELF_ONLY =
+  "default-src 'self'; base-uri 'self'; font-src 'self' data:; frame-ancestors 'self'; " +
+  "img-src 'self' data:; object-src 'none'; script-src 'self'; script-src-attr 'none'; style-src 'self'"
 
 const anyDocument = Type.Unsafe<object>({ type: 'object', additionalProperties: true })
 
@@ -34,6 +39,7 @@ function openApiRoutes(app: App): void {
         tag: 'health',
         summary: `The contract as ${as}`,
         description: `This OpenAPI 3.1.1 document, as ${as}.`,
+        problems: ['draining'],
       },
       { 200: { description: 'The document.', schema: anyDocument, media_type } },
       {},
@@ -66,7 +72,7 @@ function problemRoutes(app: App): void {
       tag: 'health',
       summary: 'What a problem means',
       description: 'The page behind the `type` of a problem: what it means, and what to do.',
-      problems: ['not_found'],
+      problems: ['not_found', 'draining'],
     },
     { 200: { description: 'The page.', schema: Type.String(), media_type: 'text/html' } },
     {

@@ -32,7 +32,7 @@ export function healthRoutes(
       tag: 'health',
       summary: 'Does the server take requests?',
       description: 'Its store answers, and it is not stopping. Send it no traffic while this fails.',
-      problems: ['store_unavailable'],
+      problems: ['draining', 'store_unavailable'],
     },
     well,
     {},

@@ -15,7 +15,7 @@ import {
 import { runNotFound } from '../../domain/guard.ts'
 import { answerWrite, changedRun, createdRun, sendJson, sendPage, sendRecord } from '../answers.ts'
 import type { App, RouteDeps } from '../deps.ts'
-import { lists, readsOne, reads as readsOther, writes } from '../operation.ts'
+import { lists, patches, readsOne, reads as readsOther, writes } from '../operation.ts'
 
 const read = { scope: 'read' } as const
 const write = { scope: 'write' } as const
@@ -82,7 +82,7 @@ function oneRun(app: App, { orchestrator, reads }: RouteDeps): void {
     return sendRecord(request, reply, run)
   })
 
-  const updateRun = writes(
+  const updateRun = patches(
     {
       operationId: 'updateRun',
       tag,
