@@ -42,7 +42,8 @@ export function requireFullSync(db: Connection): void {
 
 /** Finds most damage to the file; the price is reading all of it. @throws StoreRefused `damaged` */
 export function requireSound(db: Connection): void {
-  const finding: unknown = db.pragma('quick_check(1)', { simple: true })
+  const finding = String(db.pragma('quick_check(1)', { simple: true }))
   if (finding === 'ok') return
-  throw new StoreRefused('damaged', `The data file is damaged (${String(finding)}). Restore a backup.`)
+  const [line] = finding.split('\n').slice(-1) // before it stands only which database it is
+  throw new StoreRefused('damaged', `The data file is damaged (${line}). Restore a backup.`)
 }
