@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url'
 import { pino } from 'pino'
 import { format } from 'prettier'
 import { documents } from './contract/documents/index.ts'
+import { describeSettings } from './config.ts'
 import { describeMachine } from './domain/machine.ts'
 import { runMachine } from './domain/run-machine.ts'
 import { stepMachine } from './domain/step-machine.ts'
@@ -14,8 +15,8 @@ import { VERSION } from './main.ts'
 const root = (path: string): string => fileURLToPath(new URL(`../${path}`, import.meta.url))
 
 /**
- * Writes what is made from the code: openapi/ from the routes, schemas/ from the contract, and
- * docs/state-machines.md from the machines. With `check` it writes nothing.
+ * Writes what is made from the code: openapi/ from the routes, schemas/ from the contract,
+ * docs/state-machines.md from the machines, and the tables of operations and settings in README.md. With `check` it writes nothing.
  * @returns the files that were written, or that differ
  */
 export async function generate({ check = false }: { check?: boolean }): Promise<string[]> {
@@ -36,6 +37,7 @@ async function generated(): Promise<Map<string, string>> {
     ['openapi/openapi.json', `${JSON.stringify(openapi, null, 2)}\n`],
     ['openapi/openapi.yaml', yamlOf(openapi)],
     ['docs/state-machines.md', await machinesPage()],
+    ['README.md', await readme(openapi as Described)],
   ])
   for (const [name, schema] of documents)
     files.set(`schemas/${name}.json`, `${JSON.stringify(schema, null, 2)}\n`)
@@ -60,6 +62,46 @@ async function openApiDocument(): Promise<object> {
   const document = app.swagger()
   await app.close()
   return document
+}
+
+interface Described {
+  paths: Record<string, Record<string, { operationId: string; summary: string }>>
+}
+
+/** The README is written by hand, but for its two tables. */
+async function readme({ paths }: Described): Promise<string> {
+  const operations = Object.entries(paths).flatMap(([path, methods]) =>
+    Object.entries(methods).map(([method, { operationId, summary }]) => [
+      `\`${operationId}\``,
+      `\`${method.toUpperCase()} ${path}\``,
+      summary,
+    ]),
+  )
+  const settings = describeSettings().map((setting) => [
+    `\`${setting.name}\``,
+    setting.flag === null ? '–' : `\`${setting.flag}\``,
+    setting.variable === null ? '–' : `\`${setting.variable}\``,
+    `\`${setting.default}\`${setting.unit === null ? '' : ` ${setting.unit}`}`,
+    setting.description,
+  ])
+  const page = contentOf(root('README.md')) ?? ''
+  const withOperations = section(page, 'operations', table(['operation', 'request', 'what it does'], operations))
+  const head = ['setting', 'flag', 'variable', 'default', 'what it is']
+  return format(section(withOperations, 'settings', table(head, settings)), {
+    parser: 'markdown',
+    printWidth: 120,
+  })
+}
+
+const table = (head: string[], rows: string[][]): string =>
+  [head, head.map(() => '---'), ...rows].map((cells) => `| ${cells.join(' | ')} |`).join('\n')
+
+/** Puts the text between `<!-- name -->` and `<!-- /name -->`. */
+function section(page: string, name: string, text: string): string {
+  const [before, rest] = page.split(`<!-- ${name} -->`)
+  const [, after] = (rest ?? '').split(`<!-- /${name} -->`)
+  if (before === undefined || after === undefined) throw new Error(`README.md has no section ${name}`)
+  return `${before}<!-- ${name} -->\n\n${text}\n\n<!-- /${name} -->${after}`
 }
 
 function machinesPage(): Promise<string> {
