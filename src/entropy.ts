@@ -9,6 +9,15 @@ export interface Entropy {
   hex(bytes: number): string
 }
 
+/**
+ * Ids of requests: unlike those of records they need not sort, and are far too many to draw each by chance.
+ * @param start what no other process has, so that ids do not come again after a restart
+ */
+export function requestIds(start: string): () => string {
+  let count = 0
+  return () => `${start}-${(++count).toString(36)}`
+}
+
 /** Random bytes are drawn in bulk: a system call for each salt would cost more than the hash it salts. */
 export function createEntropy(): Entropy {
   const pool = Buffer.alloc(8_192)

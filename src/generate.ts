@@ -85,7 +85,11 @@ async function readme({ paths }: Described): Promise<string> {
     setting.description,
   ])
   const page = contentOf(root('README.md')) ?? ''
-  const withOperations = section(page, 'operations', table(['operation', 'request', 'what it does'], operations))
+  const withOperations = section(
+    page,
+    'operations',
+    table(['operation', 'request', 'what it does'], operations),
+  )
   const head = ['setting', 'flag', 'variable', 'default', 'what it is']
   return format(section(withOperations, 'settings', table(head, settings)), {
     parser: 'markdown',

@@ -4,7 +4,7 @@ import closeWithGrace from 'close-with-grace'
 import { type Logger, pino } from 'pino'
 import { createClock } from './clock.ts'
 import { type Config, isLoopback } from './config.ts'
-import { createEntropy } from './entropy.ts'
+import { createEntropy, requestIds } from './entropy.ts'
 import { EXIT, ExitError } from './exit.ts'
 import { buildApp } from './http/app.ts'
 import { createOrchestrator } from './orchestrator/orchestrator.ts'
@@ -48,8 +48,6 @@ export async function serve(config: Config): Promise<void> {
 /** @throws ExitError with a line for the operator if it cannot serve */
 export async function startServer(config: Config, logger: Logger): Promise<RunningServer> {
   const entropy = createEntropy()
-  // Apart, so that a record's id is of the millisecond in which it was created: lists by time rest on it.
-  const requestIds = createEntropy()
   const { store, lost, migrated } = await opened(config)
   if (migrated.from !== migrated.to) logger.info(migrated, 'migrated the store')
   const clock = createClock(await store.lastInstant())
@@ -69,7 +67,7 @@ export async function startServer(config: Config, logger: Logger): Promise<Runni
     orchestrator,
     reads: store,
     logger,
-    newRequestId: () => requestIds.newId(clock().ms),
+    newRequestId: requestIds(entropy.hex(8)),
     version: VERSION,
     api_keys: config.api_keys,
     is_loopback: isLoopback(config.host),

@@ -105,7 +105,10 @@ export const pageOf = <T extends TSchema>(pageName: string, item: T, of: string)
             'Where the next page begins; null at the end. A page may hold fewer items than `limit`, even none, while this is not null: go on until it is null.',
         }),
       },
-      { description: `One page of ${of}.` },
+      {
+        description: `One page of ${of}.`,
+        examples: [{ items: item.examples as unknown, next_cursor: null }],
+      },
     ),
   )
 

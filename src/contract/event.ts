@@ -134,7 +134,9 @@ export const EventsQuery = closed(
   {
     kind: kinds,
     project_id: anyOf(name('A project.'), 'Events of runs of these projects.'),
-    after: Type.Optional(count('Events with a higher `seq` than this. Not together with `cursor` or `order=desc`.')),
+    after: Type.Optional(
+      count('Events with a higher `seq` than this. Not together with `cursor` or `order=desc`.'),
+    ),
     ...page('asc'),
   },
   { description: 'Filters of the list of all events.' },

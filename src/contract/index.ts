@@ -10,7 +10,10 @@ import * as step from './step.ts'
 const isNamed = (value: unknown): value is TSchema & { $id: string } =>
   typeof value === 'object' && value !== null && '$id' in value
 
-/** Every named schema, in the order of the files: HTTP registers them, and they become OpenAPI components. */
-export const namedSchemas = [common, run, step, event, machine, problem, health].flatMap((module) =>
-  Object.values(module).filter(isNamed),
-)
+/**
+ * Every named schema, by name, because the order within a module depends on what loads it. HTTP registers them,
+ * and they become OpenAPI components.
+ */
+export const namedSchemas = [common, run, step, event, machine, problem, health]
+  .flatMap((module) => Object.values(module).filter(isNamed))
+  .sort((a, b) => (a.$id < b.$id ? -1 : 1))

@@ -1,4 +1,4 @@
-import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { FastifyInstance, FastifyRequest, onRequestHookHandler } from 'fastify'
 import type { Fault } from '../contract/problem.ts'
 import { LedgerError } from '../domain/error.ts'
 import type { KeyScope } from '../keys.ts'
@@ -28,11 +28,18 @@ export function guardGate(app: FastifyInstance, options: GateOptions): void {
     if (isOpen && options.is_loopback) requireHost(request, hosts)
     if (isOpen) requireOrigin(request, origins)
     if (request.is404) throw nowhere(request, allowedMethods(pathOf(request.url)))
-    const { scope, drains = true } = request.routeOptions.config
-    if (drains && options.isDraining()) throw draining()
-    if (scope !== undefined) request.caller = authenticate(request, scope)
-    requireReadableQuery(request)
     done()
+  })
+  // What a route needs is known when it is registered; asking the request for it builds an object each time.
+  app.addHook('onRoute', (route) => {
+    const { scope, drains = true } = route.config ?? {}
+    const pass: onRequestHookHandler = (request, _reply, done) => {
+      if (drains && options.isDraining()) throw draining()
+      if (scope !== undefined) request.caller = authenticate(request, scope)
+      requireReadableQuery(request)
+      done()
+    }
+    route.onRequest = [pass, ...[route.onRequest ?? []].flat()]
   })
   // For what a route itself does not find: a file of the documentation, an OPTIONS that is no preflight.
   app.setNotFoundHandler((request) => {

@@ -8,6 +8,7 @@ import { pathOf } from './problem.ts'
 
 /** A structured-field string (RFC 8941 §3.3.3). */
 const QUOTED = /^"((?:[\x21\x23-\x5b\x5d-\x7e]|\\["\\])*)"$/
+/** Without a space, so that two headers are no key: Node joins them with a comma and a space. */
 const BARE = /^[\x21-\x7e]+$/
 
 /** Neighbours in time shall be neighbours in the index: see `claimKey`. */
@@ -22,7 +23,7 @@ export function claimOf(request: FastifyRequest): Claim | null {
   const header = request.headers['idempotency-key'] as string | undefined
   if (header === undefined) return null
   const key = keyOf(header)
-  if (key === null || comesTwice(request)) {
+  if (key === null) {
     throw badHeader(
       'Idempotency-Key',
       `must come once, with 1 to ${LIMITS.idempotency_key_length} visible ASCII characters`,
@@ -36,12 +37,6 @@ function keyOf(header: string): string | null {
   const key = quoted?.[1]?.replace(/\\(["\\])/g, '$1') ?? header
   const fits = key.length >= 1 && key.length <= LIMITS.idempotency_key_length && BARE.test(key)
   return fits ? key : null
-}
-
-// Node joins repeated headers with a comma, which is also a character of keys.
-function comesTwice({ raw, headers }: FastifyRequest): boolean {
-  if (!(headers['idempotency-key'] as string).includes(',')) return false
-  return (raw.headersDistinct['idempotency-key']?.length ?? 0) > 1
 }
 
 /**

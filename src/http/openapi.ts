@@ -53,9 +53,11 @@ export async function describeApi(app: FastifyInstance, version: string): Promis
 }
 
 interface Schema {
+  $ref?: string
   examples?: unknown[]
   required?: string[]
   description?: string
+  properties?: Record<string, Schema>
 }
 interface Media {
   schema?: { $ref?: string }
@@ -90,6 +92,13 @@ function completed(document: Document): Document {
     // To the generator every body is required; here a missing one means {}.
     if (requestBody !== undefined) {
       requestBody.required = Object.values(requestBody.content).some((media) => component(media).required)
+    }
+  }
+  for (const { $id, properties = {} } of namedSchemas as (Schema & { $id: string })[]) {
+    for (const [name, { $ref, description }] of Object.entries(properties)) {
+      // What a field means in its record may stand beside the reference since OpenAPI 3.1.
+      if ($ref === undefined || description === undefined) continue
+      document.components.schemas[$id]!.properties![name]!.description = description
     }
   }
   return document

@@ -1,0 +1,169 @@
+import type { ChildProcess } from 'node:child_process'
+import { closeSync, mkdtempSync, openSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Audit } from './audit.ts'
+import type { LoadRequest, LoadResult } from './client.ts'
+import { type Load, SIDES, type Sample, type Side, type SideName } from './plan.ts'
+import { CLIENT_CORE, SERVER_CORE, ask, kill, nextMessage, startPinned } from './processes.ts'
+import type { Question } from './server.ts'
+import type { StoredReads } from './stored-reads.ts'
+import { differences } from './tally.ts'
+
+export interface Workshop {
+  rounds: number
+  round_ms: number
+  /** Where the compiled modules of the bench are. */
+  module: (name: string) => string
+  /** For what is thrown away afterwards. */
+  scratch: string
+  records_file: string
+  stored: (runs: number, paths: NonNullable<Load['paths']>) => Promise<StoredReads>
+  progress: (text: string) => void
+}
+
+export interface Measured {
+  samples: Partial<Record<SideName, Sample[]>>
+  /** Why the sides cannot be compared, or why what they did was not what was measured; empty is well. */
+  faults: string[]
+}
+
+/** Fewer than a server needs to be at its best; that is why the median of several rounds is taken. */
+const WARM_UP_MS = 1_000
+/** Of every round, before it is measured: connections open, groups find their size. */
+const RAMP_MS = 100
+
+interface Running {
+  name: SideName
+  child: ChildProcess
+  port: number
+  paths_file: string | null
+  writes: number
+  samples: Sample[]
+  result: LoadResult | null
+}
+
+/** Puts one load on each side in turn, round by round, so that what changes on the machine meets all alike. */
+export async function measureLoad(
+  workshop: Workshop,
+  { name, load, sides }: { name: string; load: Load; sides: readonly SideName[] },
+): Promise<Measured> {
+  const scratch = mkdtempSync(join(workshop.scratch, 'load-'))
+  const client = startPinned({ core: CLIENT_CORE, file: workshop.module('client.js') })
+  const running: Running[] = []
+  try {
+    for (const side of sides) running.push(await startSide(workshop, { name: side, load, scratch }))
+    for (const side of running) {
+      workshop.progress(`${name}: warming ${side.name}`)
+      await putLoad(client, side, { load, warm_ms: 0, measure_ms: WARM_UP_MS })
+    }
+    const faults = new Set<string>()
+    for (let round = 1; round <= workshop.rounds; round++) {
+      for (const side of running) {
+        workshop.progress(`${name}: round ${round} of ${workshop.rounds}, ${side.name}`)
+        side.samples.push(await measureRound(client, side, { load, measure_ms: workshop.round_ms }))
+      }
+      for (const fault of unlikeFirst(running)) faults.add(`${name}: ${fault}`)
+    }
+    workshop.progress(`${name}: checking what was written`)
+    for (const side of running) for (const fault of await auditSide(side)) faults.add(`${name}: ${fault}`)
+    return {
+      samples: Object.fromEntries(running.map((side) => [side.name, side.samples])),
+      faults: [...faults],
+    }
+  } finally {
+    await Promise.all([client, ...running.map(({ child }) => child)].map(kill))
+    rmSync(scratch, { recursive: true, force: true })
+  }
+}
+
+async function startSide(
+  workshop: Workshop,
+  { name, load, scratch }: { name: SideName; load: Load; scratch: string },
+): Promise<Running> {
+  const { kind, level = 'silent', runs }: Side = SIDES[name]
+  const stored = runs === undefined ? null : await workshop.stored(runs, load.paths ?? 'run')
+  const dir = stored?.dir ?? join(scratch, name)
+  const log = openSync(join(scratch, `${name}.log`), 'a')
+  const child = startPinned({
+    core: SERVER_CORE,
+    file: workshop.module('server.js'),
+    args: ['--kind', kind, '--level', level, '--dir', dir, '--records', workshop.records_file],
+    stdio: ['ignore', log, 'inherit', 'ipc'],
+  })
+  closeSync(log)
+  const { port } = await nextMessage<{ port: number }>(child)
+  await stored?.check(port)
+  return { name, child, port, paths_file: stored?.paths_file ?? null, writes: 0, samples: [], result: null }
+}
+
+interface Part {
+  load: Load
+  warm_ms: number
+  measure_ms: number
+}
+
+async function putLoad(client: ChildProcess, side: Running, { load, ...times }: Part): Promise<LoadResult> {
+  const { scenario, connections, keyed } = load
+  const { port, paths_file, child } = side
+  const request: LoadRequest = {
+    ...{ port, server_pid: child.pid!, paths_file },
+    ...{ scenario, connections, keyed },
+    ...times,
+  }
+  const result = await ask<LoadResult>(client, request)
+  side.writes += result.writes
+  side.result = result
+  return result
+}
+
+const put = <T>(side: Running, question: Question): Promise<T> => ask<T>(side.child, { question })
+
+async function measureRound(
+  client: ChildProcess,
+  side: Running,
+  part: Omit<Part, 'warm_ms'>,
+): Promise<Sample> {
+  const before = await put<{ commits: number }>(side, 'commits')
+  const begun = performance.now()
+  const result = await putLoad(client, side, { ...part, warm_ms: RAMP_MS })
+  const seconds = (performance.now() - begun) / 1_000
+  const after = await put<{ commits: number }>(side, 'commits')
+  return sampleOf(result, { commits: after.commits - before.commits, seconds })
+}
+
+/** Commits are counted over the whole load, as the writes are; everything else over its measured part. */
+function sampleOf(result: LoadResult, { commits, seconds }: { commits: number; seconds: number }): Sample {
+  const { ms, requests, p50_ms, p99_ms } = result
+  return {
+    rate: (requests / ms) * 1_000,
+    p50_ms,
+    p99_ms,
+    cpu_us: (result.server_cpu_ms / requests) * 1_000,
+    commits_per_s: commits / seconds,
+    writes_per_commit: commits === 0 ? NaN : result.writes / commits,
+    rss_mb: result.server_rss_mb,
+    client_share: result.client_cpu_ms / ms,
+    foreign_share: result.foreign_cpu_ms / (2 * ms),
+  }
+}
+
+/** In what the answers of the others differed from those of the first. */
+function unlikeFirst([first, ...others]: readonly Running[]): string[] {
+  return others.flatMap((side) =>
+    differences(first?.result?.tallies ?? [], side.result?.tallies ?? []).map(
+      (difference) => `${first?.name} and ${side.name} differ: ${difference}`,
+    ),
+  )
+}
+
+/** Whether a side that keeps a ledger kept what it acknowledged: every write has one event, chains hold. */
+async function auditSide(side: Running): Promise<string[]> {
+  const { kind, runs }: Side = SIDES[side.name]
+  if (kind === 'no-op' || kind === 'bare' || runs !== undefined) return []
+  const { events, runs_checked, faults } = await put<Audit>(side, 'audit')
+  const all = faults.slice(0, 3)
+  if (events !== side.writes)
+    all.push(`${side.writes} writes were acknowledged, and there are ${events} events`)
+  if (runs_checked === 0) all.push('no run was checked')
+  return all.map((fault) => `${side.name}: ${fault}`)
+}

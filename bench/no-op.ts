@@ -1,0 +1,59 @@
+import type { Run } from '../src/contract/run.ts'
+import type { StepAttempt } from '../src/contract/step.ts'
+import type { Clock } from '../src/clock.ts'
+import type { Entropy } from '../src/entropy.ts'
+import type { Outcome } from '../src/domain/idempotency.ts'
+import { type Orchestrator, createOrchestrator } from '../src/orchestrator/orchestrator.ts'
+import type { Store } from '../src/store/store.ts'
+import type { StepName } from './scenario.ts'
+
+/** What a real store answered to each step of the scenario, as JSON. */
+export type Records = Record<StepName, Run | StepAttempt>
+
+/**
+ * A store that does nothing: the most that the HTTP server could do over any. It ignores the decision and gives
+ * what a real one once gave, so that everything above the port has its full work to do.
+ */
+export function noOpStore(written: Run | StepAttempt, read: Run): Store {
+  const outcome: Outcome<unknown> = Object.freeze({ record: deepFrozen(written), answer: null })
+  const page = { items: [], next_cursor: null }
+  return {
+    change: <T>() => Promise.resolve(outcome as T), // every change of the orchestrator asks for an outcome
+    view: () => Promise.reject(new Error('the no-op store has no snapshots')),
+    getRun: () => Promise.resolve(read),
+    getStepAttempt: () => Promise.resolve(null),
+    listRuns: () => Promise.resolve(page),
+    listStepAttempts: () => Promise.resolve(page),
+    listRunEvents: () => Promise.resolve(page),
+    listEvents: () => Promise.resolve(page),
+    readChain: () => Promise.resolve([]),
+    forgetKeys: () => Promise.resolve(0),
+    lastInstant: () => Promise.resolve(null),
+    ping: () => Promise.resolve(),
+    close: () => Promise.resolve(),
+  }
+}
+
+/** The product's orchestrator, each operation over a store that gives the record of that operation. */
+export function noOpLedger(
+  records: Records,
+  deps: { clock: Clock; entropy: Entropy },
+): { orchestrator: Orchestrator; store: Store } {
+  const read = deepFrozen(records.read as Run)
+  const over = (name: StepName) => createOrchestrator({ ...deps, store: noOpStore(records[name], read) })
+  const orchestrator = {
+    ...over('create'),
+    startRun: over('start').startRun,
+    createStepAttempt: over('create step').createStepAttempt,
+    completeStepAttempt: over('complete step').completeStepAttempt,
+    completeRun: over('complete run').completeRun,
+  }
+  return { orchestrator, store: noOpStore(read, read) }
+}
+
+function deepFrozen<T extends object>(value: T): T {
+  for (const member of Object.values(value)) {
+    if (typeof member === 'object' && member !== null) deepFrozen(member as object)
+  }
+  return Object.freeze(value)
+}

@@ -1,0 +1,174 @@
+import type { Scenario } from './journeys.ts'
+import type { Kind } from './server.ts'
+
+/** A server that a load is put on. */
+export interface Side {
+  kind: Kind
+  /** The log level, where a figure is about the log. */
+  level?: 'info' | 'silent'
+  /** Begins with so many runs, and is only read. */
+  runs?: number
+}
+
+export const SIDES = {
+  durable: { kind: 'durable' },
+  'no-op': { kind: 'no-op' },
+  single: { kind: 'single' },
+  logged: { kind: 'durable', level: 'info' },
+  bare: { kind: 'bare' },
+  large: { kind: 'durable', runs: 1_000_000 },
+  small: { kind: 'durable', runs: 10_000 },
+} as const satisfies Record<string, Side>
+export type SideName = keyof typeof SIDES
+
+export interface Load {
+  scenario: Scenario
+  connections: number
+  keyed: boolean
+  /** What `paths` reads. */
+  paths?: 'run' | 'first page' | 'middle page'
+}
+
+const write = { connections: 64, keyed: false }
+const read = { scenario: 'paths', connections: 64, keyed: false } as const
+
+export const LOADS = {
+  create: { ...write, scenario: 'create' },
+  'create-keyed': { ...write, scenario: 'create', keyed: true },
+  'lifecycle-16': { ...write, scenario: 'lifecycle', connections: 16 },
+  'lifecycle-64': { ...write, scenario: 'lifecycle' },
+  'lifecycle-256': { ...write, scenario: 'lifecycle', connections: 256 },
+  'lifecycle-16-keyed': { ...write, scenario: 'lifecycle', connections: 16, keyed: true },
+  'lifecycle-64-keyed': { ...write, scenario: 'lifecycle', keyed: true },
+  'lifecycle-256-keyed': { ...write, scenario: 'lifecycle', connections: 256, keyed: true },
+  'read-run': { ...read, paths: 'run' },
+  'first-page': { ...read, paths: 'first page' },
+  'middle-page': { ...read, paths: 'middle page' },
+} as const satisfies Record<string, Load>
+export type LoadName = keyof typeof LOADS
+
+/** What is known of one side in one round. */
+export interface Sample {
+  /** Requests per second. */
+  rate: number
+  p50_ms: number
+  p99_ms: number
+  /** Of the server, for each request. */
+  cpu_us: number
+  commits_per_s: number
+  writes_per_commit: number
+  /** The largest that was seen. */
+  rss_mb: number
+  /** How much of its core the client used. */
+  client_share: number
+  /** How much of both cores somebody else used. */
+  foreign_share: number
+}
+
+/** One start of a compiled server. */
+export interface StartSample {
+  start_ms: number
+  idle_rss_mb: number
+}
+
+type Of =
+  | { load: LoadName; value: keyof Sample; over: SideName; under: SideName | null }
+  | { load: 'start'; value: keyof StartSample; over: 'durable'; under: 'no-op' }
+
+export type Figure = Of & {
+  name: string
+  title: string
+  /** Met from here on: upwards where more is better, else downwards. */
+  must: number
+  goal: number
+  better: 'more' | 'less'
+}
+
+const more = { value: 'rate', over: 'durable', under: 'no-op', better: 'more' } as const
+const p99 = { value: 'p99_ms', over: 'durable', under: 'no-op', better: 'less' } as const
+const atScale = {
+  value: 'rate',
+  over: 'large',
+  under: 'small',
+  better: 'more',
+  must: 0.75,
+  goal: 0.9,
+} as const
+const start = { load: 'start', over: 'durable', under: 'no-op', better: 'less' } as const
+
+const keyed = (load: LoadName, title: string, must: number, goal: number): Figure => ({
+  ...more,
+  load,
+  name: load,
+  title,
+  must,
+  goal,
+})
+
+export const FIGURES: readonly Figure[] = [
+  keyed('create', 'createRun ÷ no-op', 0.38, 0.55),
+  keyed('create-keyed', 'createRun ÷ no-op, with keys', 0.35, 0.5),
+  keyed('lifecycle-16', 'lifecycle ÷ no-op, 16 connections', 0.25, 0.38),
+  keyed('lifecycle-64', 'lifecycle ÷ no-op, 64 connections', 0.4, 0.57),
+  keyed('lifecycle-256', 'lifecycle ÷ no-op, 256 connections', 0.37, 0.55),
+  keyed('lifecycle-16-keyed', 'lifecycle ÷ no-op, 16 connections, with keys', 0.22, 0.34),
+  keyed('lifecycle-64-keyed', 'lifecycle ÷ no-op, 64 connections, with keys', 0.32, 0.5),
+  keyed('lifecycle-256-keyed', 'lifecycle ÷ no-op, 256 connections, with keys', 0.3, 0.48),
+  {
+    ...more,
+    name: 'single',
+    title: 'lifecycle ÷ one transaction per request',
+    load: 'lifecycle-64',
+    under: 'single',
+    must: 4.5,
+    goal: 6,
+  },
+  {
+    ...more,
+    name: 'writes-per-commit',
+    title: 'writes per commit, lifecycle',
+    load: 'lifecycle-64',
+    value: 'writes_per_commit',
+    under: null,
+    must: 30,
+    goal: 45,
+  },
+  {
+    ...p99,
+    name: 'p99-lifecycle',
+    title: 'write p99 ÷ no-op, lifecycle',
+    load: 'lifecycle-64',
+    must: 4,
+    goal: 2.5,
+  },
+  { ...p99, name: 'p99-create', title: 'write p99 ÷ no-op, createRun', load: 'create', must: 6, goal: 3.5 },
+  {
+    ...more,
+    name: 'log-line',
+    title: 'log line on ÷ off, lifecycle',
+    load: 'lifecycle-64',
+    over: 'logged',
+    under: 'durable',
+    must: 0.75,
+    goal: 0.85,
+  },
+  { ...atScale, name: 'read-run', title: 'read run, 1 000 000 runs ÷ 10 000', load: 'read-run' },
+  { ...atScale, name: 'first-page', title: 'first page, 1 000 000 runs ÷ 10 000', load: 'first-page' },
+  { ...atScale, name: 'middle-page', title: 'middle page, 1 000 000 runs ÷ 10 000', load: 'middle-page' },
+  { ...start, name: 'cold-start', title: 'cold start ÷ no-op', value: 'start_ms', must: 1.3, goal: 1.1 },
+  { ...start, name: 'memory-idle', title: 'memory idle ÷ no-op', value: 'idle_rss_mb', must: 1.2, goal: 1.1 },
+  {
+    name: 'memory-load',
+    title: 'memory under load ÷ no-op, lifecycle',
+    load: 'lifecycle-64',
+    value: 'rss_mb',
+    over: 'durable',
+    under: 'no-op',
+    better: 'less',
+    must: 1.6,
+    goal: 1.3,
+  },
+]
+
+/** The no-op must not be slow itself, or everything would look good beside it. */
+export const NO_OP_FLOOR = { load: 'lifecycle-64', over: 'no-op', under: 'bare', must: 0.75 } as const

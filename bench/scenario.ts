@@ -1,0 +1,70 @@
+import type { CreateRun } from '../src/contract/run.ts'
+import type { CompleteStepAttempt, CreateStepAttempt } from '../src/contract/step.ts'
+
+/** What the client asks for, in the terms of the API: the load generator sends it, the bare server has its routes. */
+export interface Step {
+  name: string
+  method: 'GET' | 'POST'
+  /** The route as Fastify writes it. */
+  route: string
+  status: 200 | 201
+  bodies: readonly object[]
+  /** What its answer is about, and so what the next steps can name. */
+  about: 'run' | 'step'
+}
+
+/** Runs of many projects: with one, every insert would meet the same end of the index by project. */
+const PROJECTS = 20
+
+export const createBodies: CreateRun[] = Array.from({ length: PROJECTS }, (_, i) => ({
+  project_id: `project-${10 + i}`,
+  phase_id: 'build',
+  workstream_id: 'checkout',
+  origin: { trigger_type: 'ci', trigger_ref: 'refs/pull/42', requested_by: 'ci@shop' },
+  labels: { team: 'core' },
+  metadata: { commit: '9fceb02', branch: 'main' },
+}))
+
+export const stepBody: CreateStepAttempt = { tool_id: 'pytest', input_prompt: 'run the unit tests' }
+
+export const stepEndBody: CompleteStepAttempt = {
+  status: 'succeeded',
+  exit_code: 0,
+  usage: { duration_ms: 8123 },
+}
+
+export const runEndBody = { status: 'succeeded', exit_code: 0 } as const
+
+const run = { status: 200, about: 'run', bodies: [] } as const
+
+/** The six requests of a run's life. Every one but the last is a write, and each write makes one event. */
+export const LIFECYCLE = [
+  { ...run, name: 'create', method: 'POST', route: '/v1/runs', status: 201, bodies: createBodies },
+  { ...run, name: 'start', method: 'POST', route: '/v1/runs/:run_id/start' },
+  {
+    name: 'create step',
+    method: 'POST',
+    route: '/v1/runs/:run_id/steps',
+    status: 201,
+    about: 'step',
+    bodies: [stepBody],
+  },
+  {
+    name: 'complete step',
+    method: 'POST',
+    route: '/v1/steps/:step_attempt_id/complete',
+    status: 200,
+    about: 'step',
+    bodies: [stepEndBody],
+  },
+  {
+    ...run,
+    name: 'complete run',
+    method: 'POST',
+    route: '/v1/runs/:run_id/complete',
+    bodies: [runEndBody],
+  },
+  { ...run, name: 'read', method: 'GET', route: '/v1/runs/:run_id' },
+] as const satisfies Step[]
+
+export type StepName = (typeof LIFECYCLE)[number]['name']

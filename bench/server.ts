@@ -1,0 +1,91 @@
+// A server to measure: a process of its own, on a core of its own. It is put together as src/main.ts does it,
+// but for what a figure is about.
+import { readFileSync } from 'node:fs'
+import type { AddressInfo } from 'node:net'
+import { parseArgs } from 'node:util'
+import { pino } from 'pino'
+import { createClock } from '../src/clock.ts'
+import { SETTINGS } from '../src/config/settings.ts'
+import { createEntropy, requestIds } from '../src/entropy.ts'
+import { buildApp } from '../src/http/app.ts'
+import { type Orchestrator, createOrchestrator } from '../src/orchestrator/orchestrator.ts'
+import { startSweeper } from '../src/orchestrator/sweeper.ts'
+import type { Store } from '../src/store/store.ts'
+import type { Audit } from './audit.ts'
+import { bareApp } from './bare.ts'
+import { type Records, noOpLedger } from './no-op.ts'
+import { answer } from './processes.ts'
+
+/** `single` commits every write by itself; `bare` is Fastify without the product. */
+export type Kind = 'durable' | 'single' | 'no-op' | 'bare'
+
+export type Question = 'commits' | 'audit'
+
+interface Ledger {
+  orchestrator: Orchestrator
+  store: Store
+  commits: () => number
+  audit: () => Promise<Audit>
+}
+
+const { values } = parseArgs({
+  options: {
+    kind: { type: 'string', default: 'durable' },
+    dir: { type: 'string', default: '' },
+    records: { type: 'string', default: '' },
+    level: { type: 'string', default: 'silent' },
+  },
+})
+const clock = createClock(null)
+const entropy = createEntropy()
+
+const kind = values.kind as Kind
+const ledger = kind === 'bare' ? null : await ledgerOf(kind)
+const app = ledger === null ? bareApp(records()) : await productApp(ledger)
+await app.listen({ host: '127.0.0.1', port: 0 })
+answer(({ question }: { question: Question }) =>
+  question === 'commits' ? { commits: ledger?.commits() ?? 0 } : ledger?.audit(),
+)
+process.send?.({ port: (app.server.address() as AddressInfo).port })
+
+function records(): Records {
+  return JSON.parse(readFileSync(values.records, 'utf8')) as Records
+}
+
+async function ledgerOf(ledgerKind: 'durable' | 'single' | 'no-op'): Promise<Ledger> {
+  if (ledgerKind === 'no-op') {
+    const refuse = () => Promise.reject(new Error('a no-op keeps nothing that could be audited'))
+    return { ...noOpLedger(records(), { clock, entropy }), commits: () => 0, audit: refuse }
+  }
+  // Only here, so that the memory of the others does not hold the driver of SQLite.
+  const { durableStore } = await import('./durable.ts')
+  const opened = durableStore(values.dir, {
+    now: clock().text,
+    write_queue_max: SETTINGS.write_queue_max.default,
+    ...(ledgerKind === 'single' && { group_max: 1 }),
+  })
+  return { ...opened, orchestrator: createOrchestrator({ store: opened.store, clock, entropy }) }
+}
+
+async function productApp({ orchestrator, store }: Ledger) {
+  startSweeper({
+    store,
+    clock,
+    idempotency_ttl_hours: SETTINGS.idempotency_ttl_hours.default,
+    onError: (error) => process.send?.({ failed: String(error) }),
+  })
+  const product = await buildApp({
+    orchestrator,
+    reads: store,
+    logger: pino({ level: values.level, base: null, timestamp: pino.stdTimeFunctions.isoTime }),
+    newRequestId: requestIds(entropy.hex(8)),
+    version: '0.0.0',
+    api_keys: [],
+    is_loopback: true,
+    allowed_hosts: [],
+    allowed_origins: [],
+    isDraining: () => false,
+  })
+  product.server.maxConnections = SETTINGS.max_connections.default
+  return product
+}
