@@ -16,11 +16,11 @@ import { refusal } from '../support/refusal.ts'
 
 /** Every command but create, given in the shortest form. */
 const COMMANDS = {
-  start: (before: Snapshot, g = given()) => startRun(before, g),
-  succeed: (before: Snapshot, g = given()) => completeRun(before, g, { status: 'succeeded' }),
-  fail: (before: Snapshot, g = given()) => completeRun(before, g, { status: 'failed' }),
-  quarantine: (before: Snapshot, g = given()) => quarantineRun(before, g, { reason: 'why' }),
-  cancel: (before: Snapshot, g = given()) => cancelRun(before, g, {}),
+  start: (before: Snapshot, who = given()) => startRun(before, who),
+  succeed: (before: Snapshot, who = given()) => completeRun(before, who, { status: 'succeeded' }),
+  fail: (before: Snapshot, who = given()) => completeRun(before, who, { status: 'failed' }),
+  quarantine: (before: Snapshot, who = given()) => quarantineRun(before, who, { reason: 'why' }),
+  cancel: (before: Snapshot, who = given()) => cancelRun(before, who, {}),
 } satisfies Record<Exclude<RunCommand, 'create'>, unknown>
 const commands = Object.entries(COMMANDS)
 

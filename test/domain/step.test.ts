@@ -315,8 +315,8 @@ describe('retry', () => {
 
 describe('every command of an attempt', () => {
   const commands = [
-    ['complete', (before: Snapshot, g = given()) => completeStepAttempt(before, g, { status: 'failed' })],
-    ['retry', (before: Snapshot, g = given()) => retryStepAttempt(before, g, {})],
+    ['complete', (before: Snapshot, who = given()) => completeStepAttempt(before, who, { status: 'failed' })],
+    ['retry', (before: Snapshot, who = given()) => retryStepAttempt(before, who, {})],
   ] as const
 
   it.each(commands)('%s is refused for an id that no attempt has', (_name, command) => {

@@ -13,10 +13,12 @@ const SEED = Number(process.env['SIGNALBOX_TEST_SEED'] ?? Date.now() % 0x7ffffff
 
 /** What leads on is asked more often than what ends a run. */
 const OFTEN: Record<string, number> = {
+  createRun: 2,
   startRun: 2,
   createStepAttempt: 4,
-  completeStepAttempt: 3,
-  retryStepAttempt: 2,
+  completeStepAttempt: 4,
+  retryStepAttempt: 3,
+  appendRunEvent: 2,
 }
 
 /** How often each operation succeeded and was refused; a replay is refused where the key had another body. */
@@ -47,7 +49,7 @@ type Step = fc.AsyncCommand<Walked, Real>
 
 const asked: fc.Arbitrary<Asked> = fc.record({
   projects: fc.oneof(
-    { weight: 9, arbitrary: fc.constant(null) },
+    { weight: 7, arbitrary: fc.constant(null) },
     { weight: 1, arbitrary: fc.constant('shop').map((project) => [project]) },
   ),
   if_match: fc.oneof(
@@ -58,7 +60,7 @@ const asked: fc.Arbitrary<Asked> = fc.record({
 })
 const key = fc.oneof(
   { weight: 6, arbitrary: fc.constant(null) },
-  { weight: 1, arbitrary: fc.nat(30).map(String) },
+  { weight: 1, arbitrary: fc.nat(15).map(String) },
 )
 
 const requests = (name: string, { body, ...does }: Operation<unknown>): fc.Arbitrary<Step> =>
@@ -166,12 +168,26 @@ async function expectSame(store: Store, expected: ModelRun): Promise<void> {
   expect(rows).toMatchObject(steps)
 }
 
+/** Every walk begins with three runs that are running, so that there is something to do from the start. */
+const PROLOGUE = [0, 1, 2].flatMap((number) => [
+  simply('createRun', { project_id: 'shop', labels: {} }),
+  simply('startRun', { at: number * 3, exit_code: null, reason: '' }),
+  simply('createStepAttempt', { at: number * 3, sequence: null }),
+])
+
+function simply(name: string, body: unknown): Request {
+  const nobody = { projects: null, if_match: 'none' } as const
+  return { name, does: OPERATIONS[name]!, asked: nobody, body, key: null, passes_ms: 1 }
+}
+
 async function walk(steps: Iterable<Step>): Promise<void> {
   const { db, store } = openMemoryStore()
   const { clock, advance } = handClock()
   const orchestrator = createOrchestrator({ store, clock, entropy: countingEntropy() })
   const model: Walked = { runs: [], keys: new Map(), last: null }
-  await fc.asyncModelRun(() => ({ model, real: { store, orchestrator, advance } }), steps)
+  const real = { store, orchestrator, advance }
+  for (const request of PROLOGUE) await ask(model, real, request)
+  await fc.asyncModelRun(() => ({ model, real }), steps)
   for (const run of model.runs) {
     await expectSame(store, run)
     await expectSound(store, run.run_id)
@@ -184,19 +200,27 @@ async function walk(steps: Iterable<Step>): Promise<void> {
   await store.close()
 }
 
-it(`the ledger does what the model does, whatever it is asked (seed ${SEED})`, async () => {
-  const drawn = Object.entries(OPERATIONS).flatMap(([name, operation]) =>
-    Array.from({ length: OFTEN[name] ?? 1 }, () => requests(name, operation)),
-  )
-  const walks = fc.commands([...drawn, repeats], { maxCommands: 100, size: 'max' })
-  await fc.assert(fc.asyncProperty(walks, walk), { seed: SEED, numRuns: 40 })
-
-  console.info(`model test, seed ${SEED}: ${JSON.stringify(Object.fromEntries(tally))}`)
-  for (const [name, { succeeded, refused }] of tally) {
-    expect({ name, succeeded: succeeded > 0, refused: refused > 0 }).toEqual({
-      name,
-      succeeded: true,
-      refused: true,
-    })
-  }
-})
+it(
+  `the ledger does what the model does, whatever it is asked (seed ${SEED})`,
+  { timeout: 60_000 },
+  async () => {
+    const drawn = Object.entries(OPERATIONS).flatMap(([name, operation]) =>
+      Array.from({ length: OFTEN[name] ?? 1 }, () => requests(name, operation)),
+    )
+    const walks = fc.commands([...drawn, repeats], { maxCommands: 100, size: 'max' })
+    const isComplete = () =>
+      [...tally.values()].every(({ succeeded, refused }) => succeeded > 0 && refused > 0)
+    // One batch does it but for one seed in a hundred or so; five do.
+    for (let batch = 0; batch === 0 || (batch < 5 && !isComplete()); batch++) {
+      await fc.assert(fc.asyncProperty(walks, walk), { seed: SEED + batch, numRuns: 30 })
+    }
+    console.info(`model test, seed ${SEED}: ${JSON.stringify(Object.fromEntries(tally))}`)
+    for (const [name, { succeeded, refused }] of tally) {
+      expect({ name, succeeded: succeeded > 0, refused: refused > 0 }).toEqual({
+        name,
+        succeeded: true,
+        refused: true,
+      })
+    }
+  },
+)

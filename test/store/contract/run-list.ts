@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { expect, it } from 'vitest'
 import { type Run, RunState, type RunsQuery } from '../../../src/contract/run.ts'
+import { AWKWARD } from '../../support/builders.ts'
 import { ANYBODY, after } from '../../support/given.ts'
 import { type OpenStore, ledgerOf, pagesOf } from '../../support/store.ts'
 import { bulk, ids, manyRuns, passes } from './many-runs.ts'
@@ -79,6 +80,29 @@ export function runLists(open: OpenStore): void {
     const store = await open()
     await manyRuns(store)
     expect(await store.listRuns(query, ANYBODY)).toEqual({ items: [], next_cursor: null })
+  })
+
+  it.each([
+    ['one value', (word: string) => [word]],
+    ['several', (word: string) => [word, 'other']],
+  ])('is filtered by the awkwardest words too, exactly: %s', async (_name, values) => {
+    const store = await open()
+    const ledger = ledgerOf(store)
+    const words = [AWKWARD, AWKWARD.normalize('NFC'), AWKWARD.toLowerCase(), `${AWKWARD} `]
+    for (const word of words) {
+      await ledger.createRun({ project_id: word, workstream_id: word, labels: { key: word } })
+    }
+    for (const word of words) {
+      const queries = [
+        { project_id: values(word) },
+        { workstream_id: values(word) },
+        { label: values(`key:${word}`) },
+      ]
+      for (const query of queries) {
+        const { items } = await store.listRuns(query, ANYBODY)
+        expect(items.map(({ project_id }) => project_id)).toEqual([word])
+      }
+    }
   })
 
   it('is what the filters say, all of them in any combination, in both orders, page by page', async () => {

@@ -9,6 +9,7 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { join } from 'node:path'
+import Database from 'better-sqlite3'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { createClock } from '../../../src/clock.ts'
 import { canonicalText } from '../../../src/domain/canonical.ts'
@@ -126,6 +127,15 @@ describe('a store that is shorter than its anchor', () => {
     await fillDirectory(two, 2, '2026-02-01T00:00:00.000Z')
     copyFileSync(databaseFile(two), databaseFile(one))
     await expect(openDirectory(one)).rejects.toThrow(refused('shorter'))
+  })
+
+  it('is refused: its end is there, but an event in its middle is gone', async () => {
+    const data_dir = tempDir()
+    await fillDirectory(data_dir, 3)
+    const db = new Database(databaseFile(data_dir))
+    db.exec('DROP TRIGGER events_are_never_deleted; DELETE FROM events WHERE seq = 2')
+    db.close()
+    await expect(openDirectory(data_dir)).rejects.toThrow(refused('shorter'))
   })
 
   it('is not one that is longer: the anchor may be a second behind', async () => {

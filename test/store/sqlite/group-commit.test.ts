@@ -5,7 +5,7 @@ import { describe, expect, it, onTestFinished } from 'vitest'
 import type { Decision, Snapshot } from '../../../src/domain/decision.ts'
 import { createRun } from '../../../src/domain/run.ts'
 import type { Store } from '../../../src/store/store.ts'
-import { NO_ID, RUN_BODY } from '../../support/builders.ts'
+import { NO_ID, RUN_BODY, aStep } from '../../support/builders.ts'
 import { ANYBODY, given, givens } from '../../support/given.ts'
 import { refusalOf } from '../../support/refusal.ts'
 import { dumpOf, expectSound, ledgerOf, openFileStore } from '../../support/store.ts'
@@ -46,7 +46,14 @@ describe('writes that come together', () => {
     const { ledger, commits } = opened()
     const runs = await Promise.all(many(400, () => ledger.createRun()))
     expect(new Set(runs.map(({ run_id }) => run_id)).size).toBe(400)
-    expect(commits()).toBeLessThan(100)
+    expect(commits()).toBeLessThan(200)
+  })
+
+  it('commit together also where each comes in a callback of its own, as requests do from their sockets', async () => {
+    const { ledger, commits } = opened()
+    const arriving = many(20, () => nextTurn().then(() => ledger.createRun()))
+    await Promise.all(arriving)
+    expect(commits()).toBeLessThan(5)
   })
 
   it('commit one by one where a group may hold one', async () => {
@@ -148,6 +155,28 @@ describe('a write that breaks', () => {
   it('leaves the store as good as it was', async () => {
     const { store, ledger } = opened()
     await expect(write(store, half)).rejects.toThrow('CHECK')
+    await expect(ledger.createRun()).resolves.toMatchObject({ state: 'pending' })
+  })
+})
+
+describe('a commit that fails', () => {
+  it('is no success for anybody: all of the group learn it, nothing is written, and the store goes on', async () => {
+    const { db, store, ledger } = opened()
+    await ledger.createRun()
+    const before = dumpOf(db)
+    const orphan = aStep({ run_id: NO_ID })
+    const fails = write(store, () => {
+      db.pragma('defer_foreign_keys = ON') // until the COMMIT of this transaction
+      return {
+        changes: [{ record: 'step_attempt', before: null, after: orphan }],
+        events: [],
+        result: () => null,
+      }
+    })
+    const outcomes = await Promise.allSettled([ledger.createRun(), fails, ledger.createRun()])
+    expect(outcomes.map(({ status }) => status)).toEqual(['rejected', 'rejected', 'rejected'])
+    expect(dumpOf(db)).toEqual(before)
+    expect(db.inTransaction).toBe(false)
     await expect(ledger.createRun()).resolves.toMatchObject({ state: 'pending' })
   })
 })
