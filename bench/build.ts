@@ -28,7 +28,7 @@ export function build(): Build {
     },
   )
   if (status !== 0) throw new Error(`the sources do not compile:\n${stdout}`)
-  for (const name of ['package.json', 'migrations']) link(join(ROOT, name), join(PRODUCT, name))
+  for (const name of ['package.json', 'migrations']) link(join('../../..', name), join(PRODUCT, name))
   rmSync(NO_OP_PRODUCT, { recursive: true, force: true })
   cpSync(PRODUCT, NO_OP_PRODUCT, { recursive: true, verbatimSymlinks: true })
   // The one difference between the two programs.

@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs'
 import { setTimeout as wait } from 'node:timers/promises'
 import { type Journey, type Scenario, type Sent, pathJourney, runJourney, stepsOf } from './journeys.ts'
 import { answer, cpuMs, machineBusyMs, rssMb } from './processes.ts'
-import { type Tally, createTallies } from './tally.ts'
+import { type Tallies, type Tally, createTallies } from './tally.ts'
 import { type Reply, type Wire, openWire } from './wire.ts'
 
 export interface LoadRequest {
@@ -34,6 +34,7 @@ export interface LoadResult {
   server_rss_mb: number
   /** Acknowledged in the whole load, before and after the measured part too: what the ledger must hold. */
   writes: number
+  /** Of everything that this server was ever asked. */
   tallies: Tally[]
 }
 
@@ -41,9 +42,12 @@ const RSS_SAMPLE_MS = 250
 /** A server that does not answer must not hold up the bench for ever. */
 const SILENCE_MS = 30_000
 
+/** What a server has been asked so far: its next load goes on from there. */
+const asked = new Map<string, { journeys: Journey[]; tallies: Tallies }>()
+
 answer(async (request: LoadRequest): Promise<LoadResult> => {
-  const load = createLoad()
-  const journeys = journeysFor(request)
+  const { journeys, tallies } = askedOf(request)
+  const load = createLoad(tallies)
   const failed = Promise.withResolvers<never>()
   const travellers = await Promise.all(
     journeys.map((journey) => travel(request.port, journey, load, failed.reject)),
@@ -59,14 +63,22 @@ answer(async (request: LoadRequest): Promise<LoadResult> => {
   load.stop()
   await Promise.race([Promise.all(travellers.map(({ done }) => done)), failed.promise])
   clearTimeout(silence)
-  return { ...measured, writes: load.writes(), tallies: load.tallies() }
+  return { ...measured, writes: load.writes(), tallies: tallies.all() }
 })
+
+/** Journeys outlast their rounds: begun anew in each, a slow server would be asked for little but beginnings. */
+function askedOf(request: LoadRequest) {
+  const server = `${request.server_pid} ${request.port}`
+  const known = asked.get(server) ?? { journeys: journeysFor(request), tallies: createTallies() }
+  asked.set(server, known)
+  return known
+}
 
 function journeysFor({ scenario, connections, keyed, paths_file }: LoadRequest): Journey[] {
   const places = Array.from({ length: connections }, (_, i) => i)
   if (scenario !== 'paths') return places.map(() => runJourney(stepsOf(scenario), keyed))
   const paths = JSON.parse(readFileSync(paths_file ?? '', 'utf8')) as string[]
-  // Far apart, and elsewhere in each round: no two connections shall warm the pages for each other.
+  // Far apart: no two connections shall warm the pages for each other.
   const stride = Math.ceil(paths.length / connections)
   const first = Math.floor(Math.random() * paths.length)
   return places.map((place) => pathJourney(paths, first + place * stride))
@@ -75,8 +87,7 @@ function journeysFor({ scenario, connections, keyed, paths_file }: LoadRequest):
 type Load = ReturnType<typeof createLoad>
 
 /** What all connections have in common. */
-function createLoad() {
-  const tallies = createTallies()
+function createLoad(tallies: Tallies) {
   let latencies: number[] = []
   let requests = 0
   let writes = 0
@@ -85,7 +96,6 @@ function createLoad() {
     isStopping: () => stopping,
     stop: () => void (stopping = true),
     writes: () => writes,
-    tallies: tallies.all,
     seen(sent: Sent, reply: Reply, ms: number) {
       requests++
       if (sent.writes && reply.status < 300) writes++

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import type { Audit } from './audit.ts'
 import type { LoadRequest, LoadResult } from './client.ts'
 import { type Load, SIDES, type Sample, type Side, type SideName } from './plan.ts'
-import { CLIENT_CORE, SERVER_CORE, ask, kill, nextMessage, startPinned } from './processes.ts'
+import { SERVER_CORE, ask, kill, nextMessage, startPinned } from './processes.ts'
 import type { Question } from './server.ts'
 import type { StoredReads } from './stored-reads.ts'
 import { differences } from './tally.ts'
@@ -12,6 +12,8 @@ import { differences } from './tally.ts'
 export interface Workshop {
   rounds: number
   round_ms: number
+  /** The load generator: one for all loads, so that it is at its best in each. */
+  client: ChildProcess
   /** Where the compiled modules of the bench are. */
   module: (name: string) => string
   /** For what is thrown away afterwards. */
@@ -48,7 +50,7 @@ export async function measureLoad(
   { name, load, sides }: { name: string; load: Load; sides: readonly SideName[] },
 ): Promise<Measured> {
   const scratch = mkdtempSync(join(workshop.scratch, 'load-'))
-  const client = startPinned({ core: CLIENT_CORE, file: workshop.module('client.js') })
+  const { client } = workshop
   const running: Running[] = []
   try {
     for (const side of sides) running.push(await startSide(workshop, { name: side, load, scratch }))
@@ -56,22 +58,21 @@ export async function measureLoad(
       workshop.progress(`${name}: warming ${side.name}`)
       await putLoad(client, side, { load, warm_ms: 0, measure_ms: WARM_UP_MS })
     }
-    const faults = new Set<string>()
     for (let round = 1; round <= workshop.rounds; round++) {
       for (const side of running) {
         workshop.progress(`${name}: round ${round} of ${workshop.rounds}, ${side.name}`)
         side.samples.push(await measureRound(client, side, { load, measure_ms: workshop.round_ms }))
       }
-      for (const fault of unlikeFirst(running)) faults.add(`${name}: ${fault}`)
     }
     workshop.progress(`${name}: checking what was written`)
-    for (const side of running) for (const fault of await auditSide(side)) faults.add(`${name}: ${fault}`)
+    const faults = unlikeFirst(running)
+    for (const side of running) faults.push(...(await auditSide(side)))
     return {
       samples: Object.fromEntries(running.map((side) => [side.name, side.samples])),
-      faults: [...faults],
+      faults: faults.map((fault) => `${name}: ${fault}`),
     }
   } finally {
-    await Promise.all([client, ...running.map(({ child }) => child)].map(kill))
+    await Promise.all(running.map(({ child }) => kill(child)))
     rmSync(scratch, { recursive: true, force: true })
   }
 }

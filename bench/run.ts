@@ -6,7 +6,7 @@ import { parseArgs } from 'node:util'
 import { type Build, CACHE, build } from './build.ts'
 import { type Measured, type Workshop, measureLoad } from './loads.ts'
 import { FIGURES, type Figure, LOADS, type LoadName, NO_OP_FLOOR, type SideName } from './plan.ts'
-import { isAlive, pinSelf } from './processes.ts'
+import { CLIENT_CORE, isAlive, kill, pinSelf, startPinned } from './processes.ts'
 import { recordLifecycle } from './records.ts'
 import { conclude } from './results.ts'
 import { measureStarts } from './start.ts'
@@ -19,7 +19,8 @@ const HELP = `Usage: npm run bench -- [--quick] [--only NAME,…]
   --only   only the figures whose names begin so:
            ${FIGURES.map(({ name }) => name).join('\n           ')}
 
-The whole takes just under ten minutes on two cores. Leave the machine alone meanwhile.
+The whole takes just under ten minutes on two quiet cores, and a minute or two more the first time, when it loads a
+million runs. Leave the machine alone meanwhile.
 `
 
 const { values: options } = parseArgs({
@@ -33,8 +34,9 @@ function figuresFor(only: string | undefined): readonly Figure[] {
   if (only === undefined) return FIGURES
   const names = only.split(',')
   const chosen = FIGURES.filter(({ name }) => names.some((start) => name.startsWith(start)))
-  if (chosen.length === 0) throw new Error(`no figure begins with ${only}; see --help`)
-  return chosen
+  if (chosen.length > 0) return chosen
+  process.stderr.write(`No figure has a name that begins with ${only}; --help lists them.\n`)
+  process.exit(1)
 }
 
 /** @returns the exit code: figures may fall short, but they must be what they say */
@@ -49,6 +51,7 @@ async function bench(figures: readonly Figure[]): Promise<number> {
   for (const [name, sides] of loadsOf(figures)) {
     measured.set(name, await measureLoad(workshop, { name, load: LOADS[name], sides }))
   }
+  await kill(workshop.client)
   const starts = figures.some(({ load }) => load === 'start') ? await startsOf(workshop, built) : null
   progress('')
   const { rounds, round_ms } = workshop
@@ -74,6 +77,7 @@ async function openWorkshop(built: Build, scratch: string): Promise<Workshop> {
   return {
     rounds: options.quick === true ? 1 : 5,
     round_ms: options.quick === true ? 1_000 : 4_000,
+    client: startPinned({ core: CLIENT_CORE, file: built.bench('client.js') }),
     module: built.bench,
     scratch,
     records_file,

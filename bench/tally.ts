@@ -14,6 +14,8 @@ export interface Tally {
 /** Reading the header names of every answer would cost the client too much. */
 const SAMPLE_EVERY = 64
 
+export type Tallies = ReturnType<typeof createTallies>
+
 export function createTallies() {
   const tallies = new Map<string, Tally>()
 

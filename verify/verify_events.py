@@ -47,7 +47,8 @@ def main():
     while text:
         page, end = json.JSONDecoder().raw_decode(text)
         if "items" not in page: parser.error(f"this is no page of events: {text[:200]}")
-        events, text = events + page["items"], text[end:].strip()
+        events += page["items"]
+        text = text[end:].strip()
     bad = first_bad(events, last_hash) if events else 1
     print(f"bad: run_seq {bad} does not hold" if bad else f"ok: {len(events)} events, the last hash is {events[-1]['hash']}")
     sys.exit(1 if bad else 0)

@@ -21,7 +21,7 @@ describe('create', () => {
     const body = {
       tool_id: 'aider',
       sequence: 7,
-      tool_run_id: 'session-1',
+      tool_run_id: 'call-1',
       prompt_id: ulid(NOW, 50),
       input_prompt: 'do it',
       metadata: { try: 1 },
@@ -225,7 +225,7 @@ describe('retry', () => {
     state: 'failed',
     sequence: 4,
     attempt: 2,
-    tool_run_id: 'session-1',
+    tool_run_id: 'call-1',
     prompt_id: ulid(NOW, 50),
     input_prompt: 'do it',
     metadata: { try: 2 },

@@ -6,7 +6,7 @@ import { text as textOf } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import { pino } from 'pino'
 import { type Clock, createClock } from '../../src/clock.ts'
-import { createEntropy } from '../../src/entropy.ts'
+import { createEntropy, requestIds } from '../../src/entropy.ts'
 import { buildApp } from '../../src/http/app.ts'
 import type { KnownKey } from '../../src/http/auth.ts'
 import type { App } from '../../src/http/deps.ts'
@@ -116,7 +116,7 @@ export async function assemble(options: TestAppOptions = {}) {
     orchestrator: createOrchestrator({ store, clock: time.clock, entropy }),
     reads: store,
     logger: pino({ level: 'trace' }, { write: (line) => void logs.push(JSON.parse(line)) }),
-    newRequestId: () => entropy.newId(time.clock().ms),
+    newRequestId: requestIds(entropy.hex(8)),
     version: '0.0.0',
     api_keys: [],
     is_loopback: true,

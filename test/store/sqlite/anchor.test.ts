@@ -38,7 +38,7 @@ describe('the anchor', () => {
     const begun = performance.now()
     await ledger.createRun()
     await vi.waitFor(() => expect(anchorOf(data_dir)).toMatchObject({ seq: 1, count: 1 }), {
-      timeout: 5_000,
+      timeout: 15_000,
       interval: 20,
     })
     expect(performance.now() - begun).toBeGreaterThan(900) // and no sooner: it costs a sync of its own
