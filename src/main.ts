@@ -150,7 +150,7 @@ async function createLogger({ log_level }: Config): Promise<Logger> {
   if (!process.stdout.isTTY) return pino(options)
   try {
     const { default: pretty } = await import('pino-pretty')
-    return pino(options, pretty({ colorize: true, translateTime: 'HH:MM:ss', sync: true }))
+    return pino(options, pretty({ colorize: true, translateTime: 'HH:MM:ss', singleLine: true, sync: true }))
   } catch {
     return pino(options)
   }

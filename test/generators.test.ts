@@ -46,7 +46,10 @@ async function typeCheck(...files: string[]): Promise<void> {
   expect(await run('typescript/bin/tsc', '--project', config)).toBe('')
 }
 
-describe('a client that is generated from the committed document', () => {
+// Compilers take their time on a busy machine.
+const TIMEOUT_MS = 60_000
+
+describe('a client that is generated from the committed document', { timeout: TIMEOUT_MS }, () => {
   it('by openapi-typescript type-checks, and tells wrong requests from right ones', async () => {
     await run('openapi-typescript/bin/cli.js', DOCUMENT, '--output', join(directory, 'schema.ts'))
     writeFileSync(join(directory, 'use-openapi-fetch.ts'), WITH_OPENAPI_FETCH)

@@ -316,7 +316,10 @@ describe('the codes of problems', () => {
   })
 })
 
-describe('what is committed', () => {
+// Other programs take their time on a busy machine.
+const TIMEOUT_MS = 60_000
+
+describe('what is committed', { timeout: TIMEOUT_MS }, () => {
   it('is what the code makes', async () => {
     expect(await generate({ check: true })).toEqual([])
   })

@@ -271,11 +271,16 @@ function held(stored: KnownOperation[], inTrouble: InTrouble): void {
     other.exec('BEGIN EXCLUSIVE')
     return app
   })
-  afterAll(() => other.close())
   // All at once: a write waits some two seconds for the lock before it gives up.
-  it.concurrent.each(table(stored))('%s is refused, to be tried again', async (_name, operation) => {
+  const asked = new Map<string, Promise<object>>()
+  beforeAll(async () => {
+    for (const operation of stored) asked.set(operation.operation_id, ask(operation))
+    await Promise.allSettled(asked.values())
+  })
+  afterAll(() => other.close())
+  it.each(table(stored))('%s is refused, to be tried again', async (name) => {
     const refused = { status: 503, code: 'store_unavailable', retryable: true, retry_after: '1' }
-    expect(await ask(operation)).toEqual(refused)
+    expect(await asked.get(name)).toEqual(refused)
   })
 }
 

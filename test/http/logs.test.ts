@@ -22,12 +22,15 @@ beforeEach(() => {
 
 const create = { body: { project_id: 'p', phase_id: 'b' }, as: key }
 
+/** A wait ends with what is waited for: this is only when to give up. */
+const PATIENCE = { timeout: 10_000 }
+
 /** The line is written once the answer is out: a moment after the client has it. */
 const lines = (count: number): Promise<Json[]> =>
   vi.waitFor(() => {
     expect(app.logs).toHaveLength(count)
     return app.logs
-  })
+  }, PATIENCE)
 
 describe('the log', () => {
   it('has one line for a request: what was asked, by whom, and what came of it', async () => {
@@ -90,6 +93,8 @@ describe('the log', () => {
     await once(socket, 'close')
     expect(await lines(1)).toMatchObject([{ http_request_id: 'gone', path: '/v1/runs', status: 201 }])
     expect(app.writes()).toBeGreaterThan(before)
+    await app.request('GET', '/livez')
+    expect((await lines(2))[1]).toMatchObject({ path: '/livez' }) // and no second line in between
   })
 
   it('keeps queries to itself: they may hold anything', async () => {
@@ -124,7 +129,7 @@ describe('the log', () => {
     })
     expect(answer).toMatchObject({ status: 500, body: { http_request_id: 'mine', code: 'internal_error' } })
     expect(answer.body.detail).toBe('The server failed at this request. Nothing was written.')
-    await vi.waitFor(() => expect(broken.logs).toHaveLength(2))
+    await vi.waitFor(() => expect(broken.logs).toHaveLength(2), PATIENCE)
     const [error, request] = broken.logs
     expect(error).toMatchObject({ level: 50, http_request_id: 'mine', msg: 'internal error' })
     expect(error.err.stack).toContain('.ts:')
@@ -145,7 +150,7 @@ describe('the log of a store that another program holds', () => {
     const answer = await held.request('GET', '/v1/runs', { as: key, headers: { 'x-request-id': 'mine' } })
     other.close()
     expect(answer).toMatchObject({ status: 503, body: { code: 'store_unavailable' } })
-    await vi.waitFor(() => expect(held.logs).toHaveLength(2))
+    await vi.waitFor(() => expect(held.logs).toHaveLength(2), PATIENCE)
     expect(held.logs[0]).toMatchObject({ level: 40, http_request_id: 'mine', err: { code: 'SQLITE_BUSY' } })
     expect(JSON.stringify(held.logs)).not.toContain(key)
     await held.close()

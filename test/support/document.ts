@@ -64,7 +64,7 @@ export interface Promises {
 }
 
 export function promisesOf(document: Document): Promises {
-  const validate = validator(document)
+  const validate = schemaChecker(document)
   const usual = anywhere(document)
   const find = operationFinder(document)
 
@@ -144,16 +144,17 @@ function operationFinder(document: Document): (exchange: Exchange) => Operation 
 type Validate = (schema: Schema, value: unknown) => void
 
 /** The apps of one file have the same document: what was compiled for one is good for all. */
-const validators = new Map<string, Validate>()
+const checkers = new Map<string, Validate>()
 
-function validator(document: Document): Validate {
+/** Schemas of the document against values: examples, and what came back. */
+export function schemaChecker(document: Document): Validate {
   const text = JSON.stringify(document)
-  const validate = validators.get(text) ?? newValidator(document)
-  validators.set(text, validate)
-  return validate
+  const checker = checkers.get(text) ?? newChecker(document)
+  checkers.set(text, checker)
+  return checker
 }
 
-function newValidator(document: Document): Validate {
+function newChecker(document: Document): Validate {
   const ajv = new Ajv2020({ strict: false, allErrors: true, validateSchema: false })
   formats.default(ajv)
   ajv.addSchema(document, 'document')
@@ -165,9 +166,6 @@ function newValidator(document: Document): Validate {
     if (!validate(value)) expect({ value, errors: validate.errors }).toEqual({ value, errors: [] })
   }
 }
-
-/** A schema of the document against a value, for examples and for what came back. */
-export const schemaChecker = validator
 
 /** RFC 9457, and what ours adds: the same for every refusal. Answers its code; null where HEAD has no body. */
 function holdProblem({ method, path, status, headers, text }: Exchange, validate: Validate): string | null {
