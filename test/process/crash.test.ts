@@ -10,7 +10,7 @@ const seed = Number(process.env['SEED'] ?? Date.now() % 100_000)
 describe(`a server killed with SIGKILL under load (SEED=${seed})`, () => {
   it(
     `keeps, over ${KILLS} kills, all that it acknowledged, nothing by half, and the answers of every key`,
-    { timeout: 120_000 },
+    { timeout: 180_000 },
     async () => {
       const data_dir = temporaryDirectory()
       const summary = await killAgainAndAgain({

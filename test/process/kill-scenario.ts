@@ -48,7 +48,7 @@ export async function killAgainAndAgain(options: KillOptions): Promise<KillSumma
   for (let kill = 0; kill < kills; kill++) {
     const from = journal.length
     const most = writes[0] + Math.floor(random() * (writes[1] - writes[0]))
-    await writeUntilKilled({ server, clients, journal, most, delay_ms: random() * 5 })
+    await writeUntilKilled({ server, clients, journal, most, delay_ms: random() < 0.5 ? 0 : random() * 5 })
     server = await server.restart()
     await onConnections(server, connections, (lanes) => verifyWrites(lanes, journal.slice(from), journal))
   }
@@ -66,14 +66,16 @@ interface Load {
   journal: Write[]
   /** The server is killed after so many acknowledged writes … */
   most: number
-  /** … and this much later, so that it may be in the middle of anything. */
+  /** … and so much later. At once, it is often still answering the others of the same commit. */
   delay_ms: number
 }
 
 async function writeUntilKilled({ server, clients, journal, most, delay_ms }: Load): Promise<void> {
   let left = most
   const acknowledged = (): void => {
-    if (--left === 0) void wait(delay_ms).then(() => server.signal('SIGKILL'))
+    if (--left !== 0) return
+    if (delay_ms === 0) server.signal('SIGKILL')
+    else void wait(delay_ms).then(() => server.signal('SIGKILL'))
   }
   async function write(connection: Connection, client: Client, shared_run_id: string): Promise<void> {
     await settle(connection, client)
