@@ -4,7 +4,7 @@ import type { StepAttempt } from '../../src/contract/step.ts'
 import type { KeyScope } from '../../src/keys.ts'
 import { type Json, type TestApp, aKey, aKeyFor, assemble, exchange, openTestApp } from '../support/http.ts'
 import { type Client, clientOf } from './client.ts'
-import { READS, WRITES, withId } from './operations.ts'
+import { OPERATIONS, table, withId } from './operations.ts'
 
 const keys = {
   read: aKey('read'),
@@ -130,30 +130,27 @@ describe('a key that is bound to projects', () => {
       VALUES ('01JD8Z6V3RT7W9Y1A3C5E7G9J1', 1, '2026-01-05T09:30:00.000Z', 'audit_loss_accepted', 'system', '{}', '${chars(32)}', '${chars(64)}', '${chars(64)}')`)
   })
 
-  const addressed = [...READS, ...WRITES].filter(({ template }) => template.includes('_id}'))
+  const addressed = OPERATIONS.filter(({ template }) => template.includes('_id}'))
 
-  it.each(addressed.map((operation) => [operation.operation_id, operation] as const))(
-    'finds nothing of others at %s',
-    async (_name, operation) => {
-      const ask = await operation.prepare(as(keys.admin.key))
-      const id = operation.template.includes('step_attempt_id')
-        ? theirs.step.step_attempt_id
-        : theirs.run.run_id
-      const path = withId(ask.path, id)
-      const before = app.writes()
-      const sent = operation.method === 'GET' ? {} : { body: ask.body }
-      const refused = await app.request(operation.method, path, { ...sent, as: keys.mine.key })
-      expect(refused.status).toBe(404)
-      const if_match = { 'if-match': '"77"', 'if-none-match': '*' }
-      const asked = await app.request(operation.method, path, {
-        ...sent,
-        as: keys.mine.key,
-        headers: if_match,
-      })
-      expect(asked.status, 'not even its version').toBe(404)
-      expect(app.writes()).toBe(before)
-    },
-  )
+  it.each(table(addressed))('finds nothing of others at %s', async (_name, operation) => {
+    const ask = await operation.prepare(as(keys.admin.key))
+    const id = operation.template.includes('step_attempt_id')
+      ? theirs.step.step_attempt_id
+      : theirs.run.run_id
+    const path = withId(ask.path, id)
+    const before = app.writes()
+    const sent = operation.method === 'GET' ? {} : { body: ask.body }
+    const refused = await app.request(operation.method, path, { ...sent, as: keys.mine.key })
+    expect(refused.status).toBe(404)
+    const if_match = { 'if-match': '"77"', 'if-none-match': '*' }
+    const asked = await app.request(operation.method, path, {
+      ...sent,
+      as: keys.mine.key,
+      headers: if_match,
+    })
+    expect(asked.status, 'not even its version').toBe(404)
+    expect(app.writes()).toBe(before)
+  })
 
   it('is told the same about what others have and about what nobody has', async () => {
     const tell = async (run_id: string) => {

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Answer, TestApp } from '../support/http.ts'
 import { openTestApp } from '../support/http.ts'
 import { type Client, clientOf } from './client.ts'
-import { type Ask, OPERATIONS, UNKNOWN_ID, hasHeader, withId } from './operations.ts'
+import { type Ask, OPERATIONS, UNKNOWN_ID, hasHeader, table, withId } from './operations.ts'
 
 let app: TestApp
 let client: Client
@@ -14,10 +14,7 @@ beforeAll(async () => {
 
 afterAll(() => app.close())
 
-const named = (header: string) =>
-  OPERATIONS.filter((operation) => hasHeader(operation, header)).map(
-    (operation) => [operation.operation_id, operation] as const,
-  )
+const named = (header: string) => table(OPERATIONS.filter((operation) => hasHeader(operation, header)))
 
 const etagAt = async (path: string) => (await client.get(path)).headers['etag']!
 

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type Answer, type Sent, type TestApp, aKey, openTestApp } from '../support/http.ts'
 import { type Client, clientOf } from './client.ts'
-import { type Ask, OPERATIONS, WRITES } from './operations.ts'
+import { type Ask, READS, WRITES, table } from './operations.ts'
 
 let app: TestApp
 let client: Client
@@ -18,8 +18,6 @@ afterAll(() => app.close())
 
 let keys = 0
 const aNewKey = () => `key-${++keys}`
-
-const table = WRITES.map((operation) => [operation.operation_id, operation] as const)
 
 /** All that a client sees of an answer, but for what belongs to the single request. */
 const seen = ({ status, text, headers }: Answer) => ({
@@ -48,7 +46,7 @@ async function writesOf(act: () => Promise<unknown>): Promise<number> {
   return app.writes() - before
 }
 
-describe.each(table)('a repeated key at %s', (_name, operation) => {
+describe.each(table(WRITES))('a repeated key at %s', (_name, operation) => {
   const send = ({ path, body }: Ask, key: string | string[], more: Sent = {}) =>
     app.request(operation.method, path, {
       body,
@@ -236,9 +234,7 @@ describe('a key', () => {
     rmSync(directory, { recursive: true })
   })
 
-  it.each(
-    OPERATIONS.filter(({ method }) => method === 'GET').map((read) => [read.operation_id, read] as const),
-  )('means nothing to %s', async (_name, operation) => {
+  it.each(table(READS))('means nothing to %s', async (_name, operation) => {
     const { path } = await operation.prepare(client)
     const before = app.writes()
     for (const key of ['same', 'same', ['one', 'two'], '']) {

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type TestApp, aKey, openTestApp } from '../support/http.ts'
 import { type Client, clientOf } from './client.ts'
-import { COMMITTED, OPERATIONS, READS, UNKNOWN_ID } from './operations.ts'
+import { COMMITTED, OPERATIONS, READS, UNKNOWN_ID, table } from './operations.ts'
 
 let app: TestApp
 let client: Client
@@ -19,16 +19,13 @@ const METHODS = ['GET', 'HEAD', 'POST', 'PATCH', 'PUT', 'DELETE', 'OPTIONS', 'TR
 const lasting = ({ date: _, 'x-request-id': __, ...headers }: Record<string, string>) => headers
 
 describe('HEAD', () => {
-  it.each(READS.map((operation) => [operation.operation_id, operation] as const))(
-    'has the status and the headers of %s, and no body',
-    async (_name, operation) => {
-      const { path } = await operation.prepare(client)
-      const got = await client.get(path)
-      const head = await app.request('HEAD', path)
-      expect({ status: head.status, text: head.text }).toEqual({ status: got.status, text: '' })
-      expect(lasting(head.headers)).toEqual(lasting(got.headers))
-    },
-  )
+  it.each(table(READS))('has the status and the headers of %s, and no body', async (_name, operation) => {
+    const { path } = await operation.prepare(client)
+    const got = await client.get(path)
+    const head = await app.request('HEAD', path)
+    expect({ status: head.status, text: head.text }).toEqual({ status: got.status, text: '' })
+    expect(lasting(head.headers)).toEqual(lasting(got.headers))
+  })
 
   it.each([`/v1/runs/${UNKNOWN_ID}`, '/v1/runs?limit=0', '/v1/nothing'])(
     'has the status of the refusal too: %s',

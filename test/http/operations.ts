@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import type { Operation } from '../support/document.ts'
 import { type Document, operationsOf } from '../support/document.ts'
+import type { Sent } from '../support/http.ts'
 import type { Client } from './client.ts'
 
 /** A request that succeeds. */
@@ -139,6 +140,13 @@ export const tagged = (tag: string): KnownOperation[] =>
 
 export const WRITES = OPERATIONS.filter(({ method }) => method !== 'GET')
 export const READS = OPERATIONS.filter(({ method }) => method === 'GET')
+
+/** For it.each: the name comes first. */
+export const table = (operations: KnownOperation[]) =>
+  operations.map((operation) => [operation.operation_id, operation] as const)
+
+/** What the method lets be sent. */
+export const sentOf = ({ method }: KnownOperation, { body }: Ask): Sent => (method === 'GET' ? {} : { body })
 
 /** Whether the document says that the operation can answer so. */
 export const mayAnswer = ({ operation }: KnownOperation, status: number, code = ''): boolean =>

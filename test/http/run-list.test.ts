@@ -1,0 +1,181 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import type { Run } from '../../src/contract/run.ts'
+import { type TestApp, openTestApp } from '../support/http.ts'
+import { type Client, clientOf } from './client.ts'
+import { everyOperation, meetAllTheyPromise } from './every-operation.ts'
+import { tagged } from './operations.ts'
+
+let app: TestApp
+let client: Client
+
+beforeAll(async () => {
+  app = await openTestApp()
+  client = clientOf(app)
+})
+
+afterAll(() => app.close())
+
+/** A project that only one test knows, so that its lists hold nothing of the others. */
+let projects = 0
+const aProject = () => `project-${++projects}`
+
+const idsOf = ({ body }: { body: { items: Run[] } }) => body.items.map(({ run_id }) => run_id)
+
+describe('listing runs', () => {
+  /** The runs of a list, by the name that each has as its phase. */
+  const found = async (query: string) => {
+    const { status, body } = await client.get(`/v1/runs?${query}`)
+    expect(status).toBe(200)
+    return body.items.map((run: Run) => run.phase_id)
+  }
+
+  it('begins with the newest, and with order=asc with the oldest', async () => {
+    const project = aProject()
+    for (const phase_id of ['one', 'two', 'three'])
+      await client.aRun('pending', { project_id: project, phase_id })
+    expect(await found(`project_id=${project}`)).toEqual(['three', 'two', 'one'])
+    expect(await found(`project_id=${project}&order=desc`)).toEqual(['three', 'two', 'one'])
+    expect(await found(`project_id=${project}&order=asc`)).toEqual(['one', 'two', 'three'])
+  })
+
+  describe('filters', () => {
+    const project_id = aProject()
+    const project = `project_id=${project_id}`
+    const awkward = 'a?b&c=d+e f:g%'
+
+    beforeAll(async () => {
+      const a_minute = 60_000
+      await client.aRun('pending', {
+        project_id,
+        phase_id: 'a',
+        workstream_id: 'w1',
+        labels: { team: 'core' },
+      })
+      app.pass(a_minute)
+      const labels = { team: 'web', note: awkward }
+      await client.aRun('running', { project_id, phase_id: 'b', workstream_id: 'w2', labels })
+      app.pass(a_minute)
+      await client.aRun('failed', { project_id, phase_id: 'c', origin: { trigger_type: 'ci' } })
+    })
+
+    const at = async (phase_id: string) => {
+      const { body } = await client.get(`/v1/runs?${project}&phase_id=${phase_id}`)
+      return encodeURIComponent(body.items[0].created_at)
+    }
+
+    it.each([
+      ['phase_id=a', ['a']],
+      ['phase_id=a&phase_id=c', ['c', 'a']],
+      ['workstream_id=w2', ['b']],
+      ['state=running', ['b']],
+      ['state=running&state=pending', ['b', 'a']],
+      ['state=succeeded', []],
+      ['label=team:core', ['a']],
+      ['label=team:core&label=team:web', ['b', 'a']],
+      ['label=team:', []],
+      [`label=note:${encodeURIComponent(awkward)}`, ['b']],
+      ['trigger_type=ci', ['c']],
+      ['trigger_type=other&state=running', ['b']],
+      ['phase_id=a&state=running', []],
+      ['project_id=another', ['c', 'b', 'a']],
+      ['created_after=2020-01-01T00:00:00Z', ['c', 'b', 'a']],
+      ['created_before=2020-01-01T00:00:00Z', []],
+      ['created_after=9999-12-31T23:59:59Z', []],
+    ])('%s', async (filter, phases) => {
+      expect(await found(`${project}&${filter}`)).toEqual(phases)
+    })
+
+    it('created_after is inclusive, created_before exclusive', async () => {
+      const b = await at('b')
+      expect(await found(`${project}&created_after=${b}`)).toEqual(['c', 'b'])
+      expect(await found(`${project}&created_before=${b}`)).toEqual(['a'])
+      expect(
+        await found(`${project}&created_after=${await at('a')}&created_before=${await at('c')}`),
+      ).toEqual(['b', 'a'])
+    })
+
+    it('an instant may be written in another zone', async () => {
+      const b = decodeURIComponent(await at('b'))
+      const elsewhere = new Date(Date.parse(b) + 5.5 * 3_600_000).toISOString().replace('Z', '+05:30')
+      expect(await found(`${project}&created_after=${encodeURIComponent(elsewhere)}`)).toEqual(['c', 'b'])
+    })
+  })
+
+  describe('pages', () => {
+    const project_id = aProject()
+    const label = 'a?b&c=d+e f'
+    // A question mark needs no escape in a query (RFC 3986 §3.4).
+    const query = `project_id=${project_id}&limit=2&label=l:${encodeURIComponent(label).replace('%3F', '?')}`
+    const ids: string[] = []
+
+    beforeAll(async () => {
+      for (let i = 0; i < 5; i++) {
+        ids.unshift((await client.aRun('pending', { project_id, labels: { l: label } })).run_id)
+      }
+    })
+
+    it('follow each other by Link until there is none', async () => {
+      const pages: string[][] = []
+      let next: string | undefined = `/v1/runs?${query}`
+      while (next !== undefined) {
+        const page = await client.get(next)
+        pages.push(idsOf(page))
+        const link = page.headers['link']
+        expect(link === undefined).toBe(page.body.next_cursor === null)
+        next = link === undefined ? undefined : /^<(.*)>; rel="next"$/.exec(link)?.[1]
+      }
+      expect(pages).toEqual([ids.slice(0, 2), ids.slice(2, 4), ids.slice(4)])
+    })
+
+    it('follow each other by next_cursor, in the other direction too', async () => {
+      const first = await client.get(`/v1/runs?${query}&order=asc`)
+      const second = await client.get(`/v1/runs?${query}&order=asc&cursor=${first.body.next_cursor}`)
+      const third = await client.get(`/v1/runs?${query}&order=asc&cursor=${second.body.next_cursor}`)
+      expect([first, second, third].flatMap(idsOf)).toEqual(ids.toReversed())
+      expect(third.body.next_cursor).toBeNull()
+    })
+
+    it('do not move when runs are created meanwhile', async () => {
+      const project = aProject()
+      const create = async () => (await client.aRun('pending', { project_id: project })).run_id
+      const [one, two, three] = [await create(), await create(), await create()]
+      const first = await client.get(`/v1/runs?project_id=${project}&limit=2`)
+      await create()
+      const second = await client.get(first.headers['link']!.slice(1, -'>; rel="next"'.length))
+      expect([idsOf(first), idsOf(second)]).toEqual([[three, two], [one]])
+    })
+
+    it('may have another limit than the one before', async () => {
+      const first = await client.get(`/v1/runs?${query}`)
+      const rest = await client.get(
+        `/v1/runs?${query.replace('limit=2', 'limit=500')}&cursor=${first.body.next_cursor}`,
+      )
+      expect(idsOf(rest)).toEqual(ids.slice(2))
+    })
+
+    it('hold 50 runs unless something else is asked for', async () => {
+      const project = aProject()
+      for (let i = 0; i < 51; i++) await client.aRun('pending', { project_id: project })
+      const { body, headers } = await client.get(`/v1/runs?project_id=${project}`)
+      expect(body.items).toHaveLength(50)
+      expect(headers['link']).toContain(body.next_cursor)
+    })
+
+    it.each([
+      ['of other filters', (cursor: string) => `/v1/runs?project_id=${project_id}&limit=2&cursor=${cursor}`],
+      ['of another order', (cursor: string) => `/v1/runs?${query}&order=asc&cursor=${cursor}`],
+      ['of another list', (cursor: string) => `/v1/events?cursor=${cursor}`],
+      ['with a character lost', (cursor: string) => `/v1/runs?${query}&cursor=${cursor.slice(1)}`],
+      ['that somebody made up', () => `/v1/runs?${query}&cursor=bm90IGEgY3Vyc29y`],
+    ])('are not continued with a cursor %s', async (_name, path) => {
+      const first = await client.get(`/v1/runs?${query}`)
+      const { status, body } = await client.get(path(first.body.next_cursor))
+      expect({ status, code: body.code }).toEqual({ status: 400, code: 'invalid_cursor' })
+      expect(body.errors).toMatchObject([{ parameter: 'cursor' }])
+    })
+  })
+})
+
+const operations = tagged('runs').filter(({ operation_id }) => operation_id === 'listRuns')
+everyOperation(operations)
+meetAllTheyPromise(operations)
