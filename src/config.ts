@@ -22,7 +22,7 @@ export type { ApiKey, SettingName } from './config/settings.ts'
 export const DEFAULT_CONFIG_FILE = 'signalbox.yaml'
 export const CONFIG_FILE_VARIABLE = 'SIGNALBOX_CONFIG'
 
-/** All settings, checked; `data_dir` is absolute. `sources` says where each value came from, in words. */
+/** All settings, checked; paths are absolute. `sources` says where each value came from, in words. */
 export type Config = Readonly<Settings> & { readonly sources: Readonly<Record<SettingName, string>> }
 
 export interface ConfigInput {
@@ -51,6 +51,7 @@ export function loadConfig(input: ConfigInput): Config {
   return {
     ...settings,
     data_dir: resolve(input.cwd, settings.data_dir),
+    router_config: settings.router_config === '' ? '' : resolve(input.cwd, settings.router_config),
     sources: sources as Config['sources'], // both have one entry for each row of the table
   }
 }
@@ -94,7 +95,8 @@ export function describeSettings(): SettingDescription[] {
     is_switch: schema.type === 'boolean',
     allowed: allowedBy(schema),
     unit: unit ?? null,
-    default: typeof row.default === 'string' ? row.default : JSON.stringify(row.default),
+    default:
+      typeof row.default === 'string' && row.default !== '' ? row.default : JSON.stringify(row.default),
     description,
   }))
 }

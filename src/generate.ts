@@ -6,6 +6,7 @@ import { format } from 'prettier'
 import { documents } from './contract/documents/index.ts'
 import { describeSettings } from './config.ts'
 import { describeMachine } from './domain/machine.ts'
+import { requestMachine } from './domain/request-machine.ts'
 import { runMachine } from './domain/run-machine.ts'
 import { stepMachine } from './domain/step-machine.ts'
 import { buildApp } from './http/app.ts'
@@ -109,7 +110,7 @@ function section(page: string, name: string, text: string): string {
 }
 
 function machinesPage(): Promise<string> {
-  const sections = [runMachine, stepMachine].map((machine) => {
+  const sections = [runMachine, stepMachine, requestMachine].map((machine) => {
     const { name, mermaid, transitions } = describeMachine<string, string>(machine)
     const rows = transitions.map(
       ({ from, command, to, event }) => `| ${from ?? '–'} | ${command} | ${to} | \`${event}\` |`,

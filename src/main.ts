@@ -5,13 +5,16 @@ import { type Logger, pino } from 'pino'
 import { createClock } from './clock.ts'
 import { type Config, isLoopback } from './config.ts'
 import { createEntropy, requestIds } from './entropy.ts'
+import { LedgerError } from './domain/error.ts'
 import { EXIT, ExitError } from './exit.ts'
 import { buildApp } from './http/app.ts'
-import { createOrchestrator } from './orchestrator/orchestrator.ts'
+import { type Orchestrator, createOrchestrator } from './orchestrator/orchestrator.ts'
 import { startSweeper } from './orchestrator/sweeper.ts'
+import { readRouterFile } from './router-file.ts'
 import { readMigrations } from './store/sqlite/migrate.ts'
 import { databaseFile, openStore } from './store/sqlite/open.ts'
 import { StoreRefused } from './store/sqlite/refused.ts'
+import type { Store } from './store/store.ts'
 
 /** Relative to src/ in a checkout and to dist/ in a package alike. */
 const packageFile = (path: string): string => fileURLToPath(new URL(`../${path}`, import.meta.url))
@@ -56,6 +59,7 @@ export async function startServer(config: Config, logger: Logger): Promise<Runni
     await orchestrator.recordLoss(lost)
     logger.warn({ anchor: lost }, 'went on with a store that is shorter than its anchor')
   }
+  if (config.router_config !== '') await installRouter(config.router_config, { orchestrator, store, logger })
   const sweeper = startSweeper({
     store,
     clock,
@@ -95,6 +99,26 @@ export async function startServer(config: Config, logger: Logger): Promise<Runni
       await store.close()
     },
   }
+}
+
+/** Activates the configuration of a file; one that is active already stays as it is. */
+async function installRouter(
+  file: string,
+  { orchestrator, store, logger }: { orchestrator: Orchestrator; store: Store; logger: Logger },
+): Promise<void> {
+  try {
+    const { document, faults_of_form } = readRouterFile(file)
+    const installed = await orchestrator.installRouterConfig(document, faults_of_form)
+    logger.info({ file, ...installed }, 'loaded the router configuration')
+  } catch (error) {
+    await store.close()
+    throw error instanceof LedgerError ? refusedFile(file, error) : error
+  }
+}
+
+function refusedFile(file: string, { message, context }: LedgerError): ExitError {
+  const places = (context.errors ?? []).map(({ pointer, detail }) => `\n  ${pointer} ${detail}`)
+  return new ExitError(EXIT.config, `${file} is no router configuration. ${message}${places.join('')}`)
 }
 
 /** Brings the store to the migrations of this program, and serves nothing. */

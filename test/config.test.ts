@@ -64,6 +64,7 @@ describe('where a value comes from', () => {
       max_connections: 10_000,
       write_queue_max: 4_096,
       idempotency_ttl_hours: 24,
+      router_config: '',
       accept_loss: false,
     })
     expect(new Set(Object.values(sources))).toEqual(new Set(['default']))

@@ -143,6 +143,12 @@ export const SETTINGS = {
     unit: 'hours',
     description: 'How long an Idempotency-Key is remembered.',
   }),
+  router_config: setting({
+    schema: Type.String({ description: 'a path; a relative one starts at the working directory' }),
+    default: '',
+    description:
+      'A router configuration, as JSON (.json) or YAML, to load and activate at the start; with none, the active one stays.',
+  }),
   accept_loss: setting({
     schema: Type.Boolean(),
     default: false,

@@ -1,11 +1,23 @@
 import type { TSchema } from '@sinclair/typebox'
+import * as backtest from './backtest.ts'
+import * as classification from './classification.ts'
 import * as common from './common.ts'
+import * as routerDocument from './documents/router-config.ts'
 import * as event from './event.ts'
+import * as executionRequest from './execution-request.ts'
 import * as health from './health.ts'
 import * as machine from './machine.ts'
 import * as problem from './problem.ts'
+import * as routeExplain from './route-explain.ts'
+import * as routeVerdict from './route-verdict.ts'
+import * as routerConfig from './router-config.ts'
+import * as routing from './routing.ts'
 import * as run from './run.ts'
+import * as schema from './schema.ts'
 import * as step from './step.ts'
+import * as strategy from './strategy.ts'
+import * as task from './task.ts'
+import * as tool from './tool.ts'
 
 const isNamed = (value: unknown): value is TSchema & { $id: string } =>
   typeof value === 'object' && value !== null && '$id' in value
@@ -14,6 +26,26 @@ const isNamed = (value: unknown): value is TSchema & { $id: string } =>
  * Every named schema, by name, because the order within a module depends on what loads it. HTTP registers them,
  * and they become OpenAPI components.
  */
-export const namedSchemas = [common, run, step, event, machine, problem, health]
+export const namedSchemas = [
+  common,
+  classification,
+  strategy,
+  routerDocument,
+  run,
+  step,
+  event,
+  routerConfig,
+  task,
+  routeVerdict,
+  routing,
+  routeExplain,
+  tool,
+  backtest,
+  executionRequest,
+  machine,
+  schema,
+  problem,
+  health,
+]
   .flatMap((module) => Object.values(module).filter(isNamed))
   .sort((a, b) => (a.$id < b.$id ? -1 : 1))

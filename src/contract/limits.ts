@@ -35,8 +35,35 @@ export const LIMITS = {
   listed_ids: 20,
   /** How many faults one answer names. */
   listed_faults: 50,
+  /** How many faults of a document are named, and how many characters their places may have together. */
+  document_faults: 1_000,
+  document_faults_length: 262_144,
+  /** Characters that the pointers to all values of a document may have together. */
+  document_places_length: 33_554_432,
   /** Rows that a filtered list looks at for one page; then it answers a short page with a cursor. */
   scanned_rows: 5_000,
+  /** Names in a task's `allowed_tools` or `excluded_tools`. */
+  task_tools: 200,
+  task_files: 1_000,
+  task_data_bytes: 65_536,
+  /** Globs in one list of a resource scope, and the characters of one. */
+  scope_patterns: 1_000,
+  scope_pattern_length: 1_024,
+  /** Of one glob: `**`, and `{`; of one part of it between slashes: `*`. */
+  scope_globstars: 2,
+  scope_braces: 2,
+  scope_stars: 2,
+  lines_changed: 10_000_000,
+  attempts: 100,
+  /** Seven days for one attempt, thirty for a request as a whole. */
+  timeout_seconds: 604_800,
+  total_timeout_seconds: 2_592_000,
+  /** Of a router configuration. */
+  apps: 200,
+  rules: 500,
+  max_parallel: 1_000,
+  weight: 1_000_000,
+  config_warnings: 1_000,
 } as const
 
 export const LABEL_KEY_PATTERN = '^[A-Za-z0-9][A-Za-z0-9._/-]{0,62}$'

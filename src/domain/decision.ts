@@ -1,6 +1,15 @@
 import type { Actor, Event } from '../contract/event.ts'
+import type {
+  ExecutionRequest,
+  ExecutionRequestDocument,
+  RequestProgress,
+} from '../contract/execution-request.ts'
+import type { RouterConfigVersion } from '../contract/router-config.ts'
+import type { Rotation, RouteDecision } from '../contract/routing.ts'
 import type { Run } from '../contract/run.ts'
 import type { StepAttempt } from '../contract/step.ts'
+import type { CompiledRouter } from './compiled-router.ts'
+import type { KnownTool } from './tool-record.ts'
 
 /** Where a chain of events ends: how many there are, and the hash of the last. */
 export interface ChainHead {
@@ -13,6 +22,45 @@ export interface RunBook extends ChainHead {
   run: Run
   sequence_max: number
   steps_running: number
+  /** Its execution requests, by how far they are. */
+  requests: RequestCounts
+}
+
+/** `open` are those that are blocked, queued or claimed. */
+export interface RequestCounts {
+  open: number
+  succeeded: number
+  failed: number
+  canceled: number
+}
+
+/** A tool with the version of its row; 0 where it has none yet. */
+export interface ToolBook extends KnownTool {
+  version: number
+}
+
+/** Whose turn it is, with the version of its row; 0 where it has none yet. */
+export interface RotationBook extends Rotation {
+  version: number
+}
+
+/** How often a configuration was activated, and which one last. */
+export interface Activation {
+  activations: number
+  config_version: number | null
+}
+
+/** A configuration ready to decide with. Of one that is not active nothing but itself is known. */
+export interface Routing {
+  router: CompiledRouter
+  tools: ReadonlyMap<string, ToolBook>
+  rotations: readonly RotationBook[]
+}
+
+/** A decision with the project that it belongs to: the task's, or that of its run. */
+export interface RouteBook {
+  decision: RouteDecision
+  project_id: string | null
 }
 
 /** A finished HTTP answer: what a repeated idempotency key gets again, byte for byte. */
@@ -37,14 +85,23 @@ export interface Remembered extends Answer {
 /** What a decision needs to know. A store loads these and nothing else. */
 export interface Scope {
   run_id?: string
-  /** Loads its run too. */
+  /** Loads its run too and, while it runs, its tool. */
   step_attempt_id?: string
-  /** Also the run's running attempts. */
-  running?: boolean
+  /** Also what is open in the run: its running attempts with their tools, and its requests. */
+  open?: boolean
+  /** Loads its run too. */
+  execution_request_id?: string
   /** Also the newest attempt at this place of the run, or at that of `step_attempt_id`. */
   newest_at?: number | 'step'
   /** Also the end of the chain of events without a run. */
   system?: boolean
+  /** Also how often configurations were activated, and how many there are. */
+  activation?: boolean
+  /** Also this version of the configuration, or the one with this content. */
+  config?: number | { content_hash: string }
+  route_decision_id?: string
+  /** Also a configuration to decide with: this one, that of the decision in scope, or the active one with its tools. */
+  routing?: number | 'recorded' | 'active'
   claim?: Claim | null
 }
 
@@ -52,9 +109,21 @@ export interface Scope {
 export interface Snapshot {
   run: RunBook | null
   step_attempt: StepAttempt | null
+  request: ExecutionRequest | null
+  /** The running attempts of the run in scope. */
   running: readonly StepAttempt[]
+  /** The execution requests of the run in scope that have not ended, without what never changes of them. */
+  open_requests: readonly RequestProgress[]
   newest: StepAttempt | null
   system: ChainHead | null
+  /** The tools of the attempts in scope, by name. */
+  tools: ReadonlyMap<string, ToolBook>
+  activation: Activation | null
+  /** The highest number that a configuration has; 0 if there is none. */
+  config_version_max: number
+  config: RouterConfigVersion | null
+  route: RouteBook | null
+  routing: Routing | null
   remembered: Remembered | null
 }
 
@@ -89,6 +158,13 @@ export type NewEvent = Omit<LedgerEvent, 'seq'>
 export type Change =
   | { record: 'run'; before: RunBook | null; after: RunBook }
   | { record: 'step_attempt'; before: StepAttempt | null; after: StepAttempt }
+  | { record: 'execution_request'; document: ExecutionRequestDocument; after: ExecutionRequest }
+  | { record: 'request_progress'; before: RequestProgress; after: RequestProgress }
+  | { record: 'tool'; before: ToolBook; after: ToolBook }
+  | { record: 'router_config'; before: RouterConfigVersion | null; after: RouterConfigVersion }
+  | { record: 'activation'; before: Activation; after: Activation }
+  | { record: 'route_decision'; after: RouteBook }
+  | { record: 'rotation'; config_version: number; after: RotationBook }
 
 /** What shall be true, and the events that tell of it. */
 export interface Decision<T> {

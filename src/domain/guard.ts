@@ -36,6 +36,27 @@ export function requireMatch({ if_match }: Given, version: number): void {
   )
 }
 
+/** @throws LedgerError `precondition_required` without `If-Match`, `precondition_failed` where it names others. */
+export function requireIfMatch(given: Given, version: number): void {
+  if (given.if_match === null) {
+    throw new LedgerError(
+      'precondition_required',
+      'Send If-Match with the ETag of what you have seen, so that you change nothing unseen.',
+      { version },
+    )
+  }
+  requireMatch(given, version)
+}
+
+/** What all projects share is not for a key that is bound to some. @throws LedgerError `forbidden` */
+export function requireUnbound({ caller }: Pick<Given, 'caller'>): void {
+  if (caller.projects === null) return
+  throw new LedgerError(
+    'forbidden',
+    'This API key is bound to projects; what all of them share is not its business.',
+  )
+}
+
 /** @throws LedgerError `exit_code_contradicts` for a success with another exit code than 0. */
 export function requireAgreement(body: { status: string; exit_code?: number | null }): void {
   if (body.status !== 'succeeded' || (body.exit_code ?? 0) === 0) return

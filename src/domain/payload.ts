@@ -1,3 +1,4 @@
+import type { RequestProgress } from '../contract/execution-request.ts'
 import type { Run } from '../contract/run.ts'
 import type { StepAttempt } from '../contract/step.ts'
 import { canonicalText } from './canonical.ts'
@@ -7,10 +8,17 @@ import { canonicalText } from './canonical.ts'
  * UTF-16 code units. They are written out because a general canonicaliser costs several times as much on the
  * hottest path; a test compares the two. Only what clients may shape freely goes through the general one.
  */
-export const payloadText = (after: { run?: string; step_attempt?: string }): string => {
-  if (after.step_attempt === undefined) return `{"run":${after.run ?? '{}'}}`
-  if (after.run === undefined) return `{"step_attempt":${after.step_attempt}}`
-  return `{"run":${after.run},"step_attempt":${after.step_attempt}}`
+export const payloadText = (after: {
+  execution_request?: string
+  run?: string
+  step_attempt?: string
+}): string => {
+  const { execution_request, run, step_attempt } = after
+  const parts: string[] = []
+  if (execution_request !== undefined) parts.push(`"execution_request":${execution_request}`)
+  if (run !== undefined) parts.push(`"run":${run}`)
+  if (step_attempt !== undefined) parts.push(`"step_attempt":${step_attempt}`)
+  return `{${parts.join()}}`
 }
 
 const { stringify } = JSON
@@ -118,4 +126,15 @@ export const stepEndText = (step: StepAttempt): string =>
     stdout_tail: step.stdout_tail,
     usage: usageOf(step),
     version: step.version,
+  })
+
+/** What an end of an execution request set. */
+export const progressText = (request: RequestProgress): string =>
+  stringify({
+    ended_at: request.ended_at,
+    request_id: request.request_id,
+    state: request.state,
+    stop_reason: request.stop_reason,
+    updated_at: request.updated_at,
+    version: request.version,
   })

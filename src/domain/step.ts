@@ -6,12 +6,15 @@ import type {
   StepAttempt,
 } from '../contract/step.ts'
 import { LIMITS } from '../contract/limits.ts'
-import type { Change, Decision, Given, RunBook, Snapshot } from './decision.ts'
+import type { Decision, Given, RunBook, Snapshot } from './decision.ts'
 import { LedgerError } from './error.ts'
-import { type EventDraft, chain } from './event-chain.ts'
+import type { EventDraft } from './event-chain.ts'
 import { requireAgreement, requireMatch, visibleRun, visibleStep } from './guard.ts'
 import { countersOf, payloadText, stepEndText, stepText } from './payload.ts'
+import { type Entry, entered } from './run-entry.ts'
+import { NOTHING_OPEN, settled } from './run-moves.ts'
 import { type StepCommand, stepMachine } from './step-machine.ts'
+import { toolsAfter } from './tool.ts'
 
 /** The scope must load the newest attempt at `body.sequence`, where it names one. */
 export function createStepAttempt(
@@ -109,33 +112,9 @@ export function completeStepAttempt(
     text: stepEndText(after),
   }
   const run = { counters, steps_running: book.steps_running - 1 }
-  return record(book, given, { before: step, after }, run, draft)
-}
-
-/** How a running attempt ends because its run does. The run's own change carries the counts. */
-export function endedStep(
-  step: StepAttempt,
-  given: Given,
-  state_reason: string,
-): { change: Change; draft: EventDraft } {
-  const edge = stepMachine.edge(step.state, 'cancel')
-  const after: StepAttempt = {
-    ...step,
-    state: edge.to,
-    state_reason,
-    ended_at: given.now,
-    version: step.version + 1,
-  }
-  return {
-    change: { record: 'step_attempt', before: step, after },
-    draft: {
-      kind: edge.event,
-      from: step.state,
-      to: edge.to,
-      step_attempt_id: step.step_attempt_id,
-      payload_text: payloadText({ step_attempt: stepEndText(after) }),
-    },
-  }
+  const entry = record(book, given, { before: step, after }, run, draft)
+  const told = { ...entry, changes: [...entry.changes, ...toolsAfter(before, [after])] }
+  return { result: () => after, ...entered(book, settled(told, given, NOTHING_OPEN), given) }
 }
 
 type StepStart = Pick<
@@ -196,7 +175,8 @@ function recordStart(book: RunBook, given: Given, step: StepAttempt): Decision<S
     sequence_max: Math.max(book.sequence_max, step.sequence),
     steps_running: book.steps_running + 1,
   }
-  return record(book, given, { before: null, after: step }, moved, draft)
+  const entry = record(book, given, { before: null, after: step }, moved, draft)
+  return { result: () => step, ...entered(book, entry, given) }
 }
 
 interface RunMoved {
@@ -212,18 +192,14 @@ function record(
   step: { before: StepAttempt | null; after: StepAttempt },
   { counters, ...moved }: RunMoved,
   { text, ...draft }: Omit<EventDraft, 'payload_text'> & { text: string },
-): Decision<StepAttempt> {
+): Entry {
   const run: Run = { ...book.run, counters, updated_at: given.now, version: book.run.version + 1 }
   const runChanged = { counters: countersOf(run), updated_at: run.updated_at, version: run.version }
   const payload_text = payloadText({ run: JSON.stringify(runChanged), step_attempt: text })
-  const { events, head } = chain(run.run_id, book, [{ ...draft, payload_text }], given)
   return {
-    result: () => step.after,
-    changes: [
-      { record: 'step_attempt', ...step },
-      { record: 'run', before: book, after: { ...book, ...head, ...moved, run } },
-    ],
-    events,
+    book: { ...book, ...moved, run },
+    changes: [{ record: 'step_attempt', ...step }],
+    drafts: [{ ...draft, payload_text }],
   }
 }
 

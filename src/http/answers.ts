@@ -1,18 +1,19 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Page } from '../contract/common.ts'
 import type { Event } from '../contract/event.ts'
+import type { ExecutionRequest } from '../contract/execution-request.ts'
 import type { Run } from '../contract/run.ts'
 import type { StepAttempt } from '../contract/step.ts'
 import type { Answer } from '../domain/decision.ts'
 import type { Outcome } from '../domain/idempotency.ts'
-import type { Call } from '../orchestrator/orchestrator.ts'
+import type { Call } from '../orchestrator/call.ts'
 import { ifMatchOf, matchesNone } from './conditions.ts'
 import { claimOf } from './idempotency.ts'
 import { pathOf } from './problem.ts'
 
 const JSON_TYPE = 'application/json; charset=utf-8'
 
-type Present<T> = (record: T) => Answer
+export type Present<T> = (record: T) => Answer
 
 const etagOf = ({ version }: { version: number }): string => `"${version}"`
 
@@ -36,6 +37,12 @@ export const createdStep: Present<StepAttempt> = (step) => ({
   ...changed(step),
   status: 201,
   location: `/v1/steps/${step.step_attempt_id}`,
+})
+export const changedRequest: Present<ExecutionRequest> = changed
+export const createdRequest: Present<ExecutionRequest> = (request) => ({
+  ...changed(request),
+  status: 201,
+  location: `/v1/execution-requests/${request.request_id}`,
 })
 export const createdEvent: Present<Event> = (event) => ({
   status: 201,
@@ -71,8 +78,16 @@ function sendAnswer(reply: FastifyReply, { status, body, etag, location }: Answe
 }
 
 /** A single resource that is read: 304 if the client has this version. */
-export function sendRecord(request: FastifyRequest, reply: FastifyReply, record: { version: number }) {
-  const etag = etagOf(record)
+export const sendRecord = (request: FastifyRequest, reply: FastifyReply, record: { version: number }) =>
+  sendVersioned(request, reply, { record, version: record.version })
+
+/** The same of a resource that does not show its version. */
+export function sendVersioned(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  { record, version }: { record: unknown; version: number },
+): FastifyReply {
+  const etag = etagOf({ version })
   void reply.header('etag', etag)
   if (!matchesNone(request.headers['if-none-match'], etag)) return reply.code(304).send()
   return sendJson(reply, record)

@@ -12,10 +12,15 @@ import { describeApi } from './openapi.ts'
 import { PROBLEM_TYPE, errorAnswerer, pathOf, problemOf, rawProblem } from './problem.ts'
 import { docRoutes } from './routes/docs.ts'
 import { eventRoutes } from './routes/events.ts'
+import { executionRequestRoutes } from './routes/execution-requests.ts'
 import { healthRoutes } from './routes/health.ts'
 import { machineRoutes } from './routes/machines.ts'
+import { routerConfigRoutes } from './routes/router-configs.ts'
+import { routingRoutes } from './routes/routing.ts'
 import { runRoutes } from './routes/runs.ts'
+import { schemaRoutes } from './routes/schemas.ts'
 import { stepRoutes } from './routes/steps.ts'
+import { toolRoutes } from './routes/tools.ts'
 import { buildValidator } from './validation.ts'
 import { LedgerError } from '../domain/error.ts'
 
@@ -31,6 +36,9 @@ const REQUEST_TIMEOUT_MS = 15_000
 const HEADERS_TIMEOUT_MS = 10_000
 const CONNECTIONS_CHECK_MS = 1_000
 
+/** Names in paths, of which each character may take twelve when it is percent-encoded. */
+const PARAM_LENGTH = LIMITS.name_length * 12
+
 const REQUEST_ID = new RegExp(`^[A-Za-z0-9._~:@/+=-]{1,${LIMITS.request_id_length}}$`)
 
 /** The server without its socket: whoever builds it says where it listens. */
@@ -45,6 +53,7 @@ export async function buildApp(options: AppOptions): Promise<App> {
     logger: false, // it would make a child for each request; our own one line carries its id
     genReqId: requestIdOf,
     bodyLimit: LIMITS.body_bytes,
+    routerOptions: { maxParamLength: PARAM_LENGTH },
     requestTimeout: REQUEST_TIMEOUT_MS,
     http: {
       headersTimeout: HEADERS_TIMEOUT_MS,
@@ -85,7 +94,12 @@ function registerRoutes(app: App, options: AppOptions): void {
   runRoutes(app, options)
   stepRoutes(app, options)
   eventRoutes(app, options)
+  routerConfigRoutes(app, options)
+  routingRoutes(app, options)
+  executionRequestRoutes(app, options)
+  toolRoutes(app, options)
   machineRoutes(app)
+  schemaRoutes(app)
   healthRoutes(app, options)
 }
 

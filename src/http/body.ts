@@ -3,28 +3,53 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { LIMITS } from '../contract/limits.ts'
 import type { Fault } from '../contract/problem.ts'
 import { LedgerError } from '../domain/error.ts'
+import { jsonOf } from '../yaml.ts'
 
 const NOT_JSON = 'The body is not JSON, or names __proto__. Check quotes, commas and braces.'
 
 const JSON_TYPE = 'application/json'
+const YAML_TYPE = 'application/yaml'
 const MERGE_PATCH_TYPE = 'application/merge-patch+json'
 
-/** JSON bodies only, checked as bytes and text before they are parsed. Everything else is 415. */
+type Done = (error: Error | null, value?: unknown) => void
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** Whether a body may also be YAML; absent is no. */
+    yaml?: boolean
+  }
+}
+
+/**
+ * JSON bodies, checked as bytes and text before they are parsed; where a route says so also YAML, which is turned
+ * into the JSON that says the same. Everything else is 415.
+ */
 export function readBodies(app: FastifyInstance): void {
   // Fastify's own guard against __proto__ and constructor.prototype; an own parser would lose it.
   const parse = app.getDefaultJsonParser('error', 'error')
   app.removeAllContentTypeParsers()
+  const readJson = (request: FastifyRequest, text: string, done: Done): void => {
+    requireShallow(text)
+    void parse(request, text, (error, value) => {
+      if (error !== null) return done(malformed(NOT_JSON))
+      const fault = SUSPICIOUS.test(text) ? unstorable(value, '#') : null
+      done(fault === null ? null : unfit(fault), value)
+    })
+  }
   app.addContentTypeParser([JSON_TYPE, MERGE_PATCH_TYPE], { parseAs: 'buffer' }, (request, bytes, done) => {
     try {
       requireReadable(request)
       const text = textOf(bytes as Buffer)
       if (text === '') return done(null, {})
-      requireShallow(text)
-      void parse(request, text, (error, value) => {
-        if (error !== null) return done(malformed(NOT_JSON))
-        const fault = SUSPICIOUS.test(text) ? unstorable(value, '#') : null
-        done(fault === null ? null : unfit(fault), value)
-      })
+      readJson(request, text, done)
+    } catch (error) {
+      done(error as Error)
+    }
+  })
+  app.addContentTypeParser(YAML_TYPE, { parseAs: 'buffer' }, (request, bytes, done) => {
+    try {
+      requireReadable(request)
+      readJson(request, jsonOf(textOf(bytes as Buffer)), done)
     } catch (error) {
       done(error as Error)
     }
@@ -37,13 +62,17 @@ export function readBodies(app: FastifyInstance): void {
   })
 }
 
-function requireReadable({ headers, method }: FastifyRequest): void {
+function requireReadable(request: FastifyRequest): void {
+  const { headers, method } = request
   if (headers['content-type'] === JSON_TYPE && headers['content-encoding'] === undefined) return // nearly always
   const coding = headers['content-encoding'] ?? 'identity'
   const [type = '', ...parameters] = (headers['content-type'] ?? '').toLowerCase().split(';')
   const charset = parameters.map((text) => text.trim()).find((text) => text.startsWith('charset='))
   const isUtf8Named = charset === undefined || /^charset="?utf-?8"?$/.test(charset)
-  const isTaken = type.trim() === JSON_TYPE || method === 'PATCH'
+  const isYaml = type.trim() === YAML_TYPE
+  const isTaken = isYaml
+    ? request.routeOptions.config.yaml === true
+    : type.trim() === JSON_TYPE || method === 'PATCH'
   if (coding === 'identity' && isUtf8Named && isTaken) return
   throw new LedgerError(
     'unsupported_media_type',

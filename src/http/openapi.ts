@@ -7,12 +7,19 @@ const TAGS: Record<Tag, string> = {
   runs: 'Runs: one execution of a phase or workstream, from creation to its end.',
   steps: 'Step attempts: each invocation of a tool within a run, retries included.',
   events: 'Events: the immutable record of every change, chained by hashes.',
+  routing:
+    'Routing: the configurations of the router, and the decisions which tool does a task, with reasons.',
+  requests: 'Execution requests: the units of work that are built from tasks and carried out by workers.',
+  tools: 'Tools: the apps of the active configuration, with what the ledger knows of them.',
   machines: 'State machines: the tables that guard every change, as data.',
+  schemas:
+    'Schemas: the documents that pipelines exchange, as JSON Schema, and whether a document follows its own.',
   health: 'Health: for load balancers and supervisors.',
 }
 
-const DESCRIPTION = `A run ledger: clients record the runs they make, step by step; every move is guarded by a
-state machine and written as an event in the same transaction.
+const DESCRIPTION = `A run ledger and task router: clients record the runs they make, step by step, and ask which
+tool should do a task. Every move is guarded by a state machine and written as an event in the same transaction;
+every decision is kept with its reasons.
 
 Errors are \`application/problem+json\` (RFC 9457); look at \`code\`, and follow \`type\` to its page. Beside the
 errors of each operation, any request may meet 400 \`malformed_request\`, 404 \`not_found\`,

@@ -6,7 +6,8 @@ import { LIMITS } from '../contract/limits.ts'
 import { LedgerError } from '../domain/error.ts'
 import { problemOf } from './problem.ts'
 
-export type Tag = 'runs' | 'steps' | 'events' | 'machines' | 'health'
+export type Tag =
+  'runs' | 'steps' | 'events' | 'routing' | 'requests' | 'tools' | 'machines' | 'schemas' | 'health'
 
 interface Description {
   operationId: string
@@ -15,6 +16,8 @@ interface Description {
   description: string
   /** What can go wrong here, beside what can go wrong everywhere. */
   problems?: ProblemCode[]
+  /** The status of a problem that names the current version too. */
+  tells_version?: 404
 }
 
 interface Parts {
@@ -25,14 +28,8 @@ interface Parts {
 
 const GATE: ProblemCode[] = ['misdirected_request', 'origin_refused', 'internal_error']
 const KEYED: ProblemCode[] = ['unauthenticated', 'forbidden', 'draining', 'store_unavailable']
-const WRITING: ProblemCode[] = [
-  'malformed_json',
-  'body_too_large',
-  'unsupported_media_type',
-  'idempotency_key_reused',
-  'overloaded',
-  'disk_full',
-]
+const TAKING_BODIES: ProblemCode[] = ['malformed_json', 'body_too_large', 'unsupported_media_type']
+const WRITING: ProblemCode[] = [...TAKING_BODIES, 'idempotency_key_reused', 'overloaded', 'disk_full']
 
 const header = (name: string, description: string) => ({ [name]: Type.String({ description }) })
 
@@ -48,6 +45,7 @@ const link = header('Link', 'The next page, `rel="next"`; absent at the end (RFC
 const PROBLEM_HEADERS: Partial<Record<number, object>> = {
   401: header('WWW-Authenticate', '`Bearer`.'),
   412: header('ETag', 'The current version of the resource.'),
+  428: header('ETag', 'The current version of the resource.'),
   503: header('Retry-After', 'Seconds after which another try is worth it.'),
 }
 
@@ -89,8 +87,16 @@ export const readsOne = <P extends Parts>(description: Description, schema: TSch
   )
 
 /** A read of something that has no version of its own. */
-export const reads = <P extends Parts>(description: Description, schema: TSchema, parts: P) =>
-  operation(description, parts, { 200: { description: 'The answer.', schema } }, KEYED)
+export const reads = <P extends Parts>(
+  description: Description,
+  schema: TSchema,
+  parts: P,
+  media_type = 'application/json',
+) => operation(description, parts, { 200: { description: 'The answer.', schema, media_type } }, KEYED)
+
+/** A question that needs a body: sent with POST, but it writes nothing, so it is safe to repeat without a key. */
+export const asks = <P extends Parts>(description: Description, schema: TSchema, parts: P) =>
+  operation(description, parts, { 200: { description: 'The answer.', schema } }, [...KEYED, ...TAKING_BODIES])
 
 export const lists = <P extends Parts>(description: Description, schema: TSchema, parts: P) =>
   operation(
@@ -103,13 +109,22 @@ export const lists = <P extends Parts>(description: Description, schema: TSchema
 /** A write. `matches` names the resource whose version `If-Match` is about; none has no such condition. */
 export function writes<P extends Parts>(
   description: Description,
-  answer: { status: 200 | 201; schema: TSchema; versioned?: boolean; located?: boolean; matches?: string },
+  answer: {
+    status: 200 | 201
+    schema: TSchema
+    versioned?: boolean
+    located?: boolean
+    matches?: string
+    /** Whether `If-Match` must be sent. */
+    guarded?: boolean
+  },
   parts: P,
 ) {
-  const { status, schema, versioned = true, located = false, matches } = answer
+  const { status, schema, versioned = true, located = false, matches, guarded = false } = answer
   const answered = { ...(versioned ? etag : {}), ...(located ? location : {}), ...replayed }
   const conditions = matches === undefined ? {} : { 'If-Match': ifMatch(matches) }
   const refusals: ProblemCode[] = matches === undefined ? WRITING : [...WRITING, 'precondition_failed']
+  if (guarded) refusals.push('precondition_required')
   return operation(
     description,
     { ...parts, headers: headers({ 'Idempotency-Key': idempotencyKey, ...conditions }) },
@@ -124,6 +139,12 @@ export const patches: typeof writes = (...given) => ({
   consumes: ['application/json', 'application/merge-patch+json'],
 })
 
+/** A write whose body may be YAML too. */
+export const takesYaml: typeof writes = (...given) => ({
+  ...writes(...given),
+  consumes: ['application/json', 'application/yaml'],
+})
+
 /** Something that needs neither a key nor the store. */
 export const serves = <P extends Parts>(description: Description, answers: Answers, parts: P) => ({
   ...operation(description, parts, answers, []),
@@ -133,7 +154,7 @@ export const serves = <P extends Parts>(description: Description, answers: Answe
 const NO_QUERY = closed({}, { description: 'No parameters.' })
 
 function operation<P extends Parts & { headers?: TSchema }>(
-  { operationId, tag, summary, description, problems = [] }: Description,
+  { operationId, tag, summary, description, problems = [], tells_version }: Description,
   parts: P,
   answers: Answers,
   usual: ProblemCode[],
@@ -145,7 +166,10 @@ function operation<P extends Parts & { headers?: TSchema }>(
     description,
     querystring: NO_QUERY, // a route without a schema for its query would accept any
     ...parts,
-    response: { ...answersOf(answers), ...problemsOf(['validation_failed', ...usual, ...problems, ...GATE]) },
+    response: {
+      ...answersOf(answers),
+      ...problemsOf(['validation_failed', ...usual, ...problems, ...GATE], tells_version),
+    },
   } // operationId and tags are @fastify/swagger's
 }
 
@@ -164,7 +188,7 @@ const answersOf = (answers: Answers) =>
   )
 
 /** The problems of an operation by status: each status names its codes. */
-function problemsOf(codes: ProblemCode[]) {
+function problemsOf(codes: ProblemCode[], tells_version?: number) {
   const byStatus = new Map<number, Set<ProblemCode>>()
   for (const code of codes) {
     const { status } = PROBLEMS[code]
@@ -175,7 +199,7 @@ function problemsOf(codes: ProblemCode[]) {
       status,
       {
         description: [...codes].map((code) => `\`${code}\`: ${PROBLEMS[code].title}.`).join(' '),
-        headers: PROBLEM_HEADERS[status],
+        headers: status === tells_version ? etag : PROBLEM_HEADERS[status],
         content: { 'application/problem+json': { schema: ref(Problem), example: exampleOf([...codes][0]!) } },
       },
     ]),

@@ -61,7 +61,7 @@ function problemHeaders({ code, context }: LedgerError): Record<string, string> 
   if (status === 503) return { 'retry-after': RETRY_AFTER_SECONDS }
   if (status === 401) return { 'www-authenticate': 'Bearer' }
   if (code === 'method_not_allowed') return { allow: (context['allowed_methods'] as string[]).join(', ') }
-  if (code === 'precondition_failed') return { etag: `"${String(context['version'])}"` }
+  if (typeof context['version'] === 'number') return { etag: `"${context['version']}"` }
   return {}
 }
 

@@ -2,6 +2,7 @@ import { AjvCompiler } from '@fastify/ajv-compiler'
 import type { FastifySchemaCompiler } from 'fastify'
 import type { Fault } from '../contract/problem.ts'
 import { LIMITS } from '../contract/limits.ts'
+import { LedgerError } from '../domain/error.ts'
 
 type Ajv = {
   addFormat: (name: string, check: (text: string) => boolean) => void
@@ -34,8 +35,10 @@ function formatsPlugin(ajv: Ajv): void {
   ourWords(ajv)
 }
 
-const options = { plugins: [formatsPlugin], allErrors: true, allowUnionTypes: true, useDefaults: false }
-const { plugins, ...ajvOptions } = options
+const plugins = [formatsPlugin] as never // typed for a whole ajv, of which ours need little
+const ajvOptions = { allErrors: true, allowUnionTypes: true, useDefaults: false, removeAdditional: false }
+const forBodies = { customOptions: { ...ajvOptions, coerceTypes: false }, plugins } as const
+const forTexts = { customOptions: { ...ajvOptions, coerceTypes: 'array' }, plugins } as const
 
 /**
  * Two compilers: text that comes in a path, a query or a header must be turned into numbers and lists; a body
@@ -45,20 +48,50 @@ export function buildValidator() {
   const bodies = AjvCompiler()
   const texts = AjvCompiler()
   return (externalSchemas: never, _options: unknown): FastifySchemaCompiler<unknown> => {
-    const forBodies = bodies(externalSchemas, {
-      customOptions: { ...ajvOptions, coerceTypes: false, removeAdditional: false },
-      plugins: plugins as never,
-    })
-    const forTexts = texts(externalSchemas, {
-      customOptions: { ...ajvOptions, coerceTypes: 'array', removeAdditional: false },
-      plugins: plugins as never,
-    })
+    const ofBodies = bodies(externalSchemas, forBodies)
+    const ofTexts = texts(externalSchemas, forTexts)
     return (route) => {
       // Headers stand in the contract to be read: each is checked where it is used, in words of its own.
       if (route.httpPart === 'headers') return () => true
-      return (route.httpPart === 'body' ? forBodies : forTexts)(route) as never
+      return (route.httpPart === 'body' ? ofBodies : ofTexts)(route) as never
     }
   }
+}
+
+/** What ajv finds in a value; none is a valid one. */
+export type Check = (value: unknown) => readonly Finding[]
+
+/**
+ * Compiles schemas that stand alone just as those of bodies. They are JSON Schema 2020-12 and this ajv knows
+ * draft 07: ours use nothing in which the two differ, and a test holds them against an ajv for 2020-12.
+ */
+export function buildChecks(): (schema: Record<string, unknown>) => Check {
+  const compile = AjvCompiler()({}, forBodies)
+  return ({ $schema: _, ...schema }) => {
+    const validate = compile({ schema }) // a route: its types say a schema
+    return (value) => {
+      requireShortPlaces(value)
+      return validate(value) === true ? [] : ((validate.errors ?? []) as Finding[])
+    }
+  }
+}
+
+/**
+ * ajv writes out the place of each finding and escapes its names anew: a long name over many wrong values, in
+ * one body of a megabyte, would keep the server busy for a minute.
+ */
+export function requireShortPlaces(value: unknown): void {
+  if (placesLength(value, 1) <= LIMITS.document_places_length) return
+  const detail =
+    'The document has names too long for so many values. Shorten the names, or check it in parts.'
+  throw new LedgerError('validation_failed', detail)
+}
+
+function placesLength(value: unknown, own: number): number {
+  let length = own
+  if (typeof value !== 'object' || value === null) return length
+  for (const [name, member] of Object.entries(value)) length += placesLength(member, own + 1 + name.length)
+  return length
 }
 
 /** What ajv found, as far as we read it. */
@@ -69,6 +102,7 @@ export interface Finding {
     missingProperty?: string
     additionalProperty?: string
     allowedValues?: string[]
+    allowedValue?: unknown
     type?: string | string[]
   }
   /** The property that a finding inside `propertyNames` is about. */
@@ -86,7 +120,7 @@ export function faultsOf(findings: readonly Finding[], context: string): Fault[]
 }
 
 /** One by one and once each: there may be a finding for every few bytes of a body, and places may be long. */
-function* eachFault(findings: readonly Finding[], context: string): Generator<Fault> {
+export function* eachFault(findings: readonly Finding[], context: string): Generator<Fault> {
   const seen = new Set<string>()
   for (const [i, finding] of findings.entries()) {
     if (isEcho(finding, findings[i + 1])) continue
@@ -97,6 +131,17 @@ function* eachFault(findings: readonly Finding[], context: string): Generator<Fa
     seen.add(text)
     yield { ...place, detail }
   }
+}
+
+/** The faults of a body, as many as one answer may hold; the place of each may be long. */
+export function firstFaults(findings: readonly Finding[]): Fault[] {
+  const faults: Fault[] = []
+  let room: number = LIMITS.document_faults_length
+  for (const fault of eachFault(findings, 'body')) {
+    room -= fault.pointer?.length ?? 0
+    if (faults.push(fault) === LIMITS.document_faults || room < 0) break
+  }
+  return faults
 }
 
 /** A nullable reference that fails says so three times, the last two being its null and itself: once is enough. */
@@ -121,6 +166,7 @@ function sentenceOf({ keyword, params, propertyName, message = 'is wrong' }: Fin
   if (keyword === 'required') return 'is missing'
   if (keyword === 'additionalProperties') return 'is not known here'
   if (keyword === 'enum') return `must be one of ${params.allowedValues?.join(', ')}`
+  if (keyword === 'const') return `must be ${JSON.stringify(params.allowedValue)}`
   if (keyword === 'type') return `must be ${[params.type].flat().join(' or ')}`
   if (keyword === 'format') return 'must be an RFC 3339 instant such as 2026-01-05T09:30:00Z'
   if (keyword === 'x-max-bytes') return 'has too many bytes'

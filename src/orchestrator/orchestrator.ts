@@ -1,6 +1,11 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Clock } from '../clock.ts'
 import type { AppendRunEvent, Event, EventVerification } from '../contract/event.ts'
+import type {
+  CancelExecutionRequest,
+  CreateExecutionRequest,
+  ExecutionRequest,
+} from '../contract/execution-request.ts'
 import type { RunTransitions } from '../contract/machine.ts'
 import type { CancelRun, CompleteRun, CreateRun, QuarantineRun, Run, UpdateRun } from '../contract/run.ts'
 import type {
@@ -9,19 +14,10 @@ import type {
   RetryStepAttempt,
   StepAttempt,
 } from '../contract/step.ts'
-import type {
-  Answer,
-  Caller,
-  ChainHead,
-  Claim,
-  Decision,
-  Given,
-  IfMatch,
-  Scope,
-  Snapshot,
-} from '../domain/decision.ts'
+import type { Caller, ChainHead, Scope } from '../domain/decision.ts'
 import { appendRunEvent } from '../domain/event.ts'
 import { type ChainCheck, chainStart, checkChain, checkHead } from '../domain/event-chain.ts'
+import { cancelExecutionRequest, createExecutionRequest } from '../domain/execution-request.ts'
 import { visibleRun } from '../domain/guard.ts'
 import { type Outcome, once } from '../domain/idempotency.ts'
 import { type Loss, recordLoss } from '../domain/loss.ts'
@@ -30,21 +26,12 @@ import { updateRun } from '../domain/run-update.ts'
 import { completeStepAttempt, createStepAttempt, retryStepAttempt } from '../domain/step.ts'
 import { traceparentOf } from '../domain/traceparent.ts'
 import type { Entropy } from '../entropy.ts'
+import { type Call, type GivenFor, OWN_CALL, type Write, type WriteOnce } from './call.ts'
+import { type RouterCases, routeScope, routerCases } from './router.ts'
 import type { Store } from '../store/store.ts'
 
-/** Who asks, under which conditions, and how the answer to them looks. */
-export interface Call<T> {
-  caller: Caller
-  http_request_id: string | null
-  if_match: IfMatch | null
-  claim: Claim | null
-  present: (record: T) => Answer
-}
-
-type Write<B, T> = (call: Call<T>, id: string, body: B) => Promise<Outcome<T>>
-
 /** The use cases: every write, and the reads that decide something. */
-export interface Orchestrator {
+export interface Orchestrator extends RouterCases {
   createRun(call: Call<Run>, body: CreateRun, traceparent: string | null): Promise<Outcome<Run>>
   updateRun: Write<UpdateRun, Run>
   startRun(call: Call<Run>, run_id: string): Promise<Outcome<Run>>
@@ -55,6 +42,11 @@ export interface Orchestrator {
   createStepAttempt: Write<CreateStepAttempt, StepAttempt>
   completeStepAttempt: Write<CompleteStepAttempt, StepAttempt>
   retryStepAttempt: Write<RetryStepAttempt, StepAttempt>
+  createExecutionRequest(
+    call: Call<ExecutionRequest>,
+    task: CreateExecutionRequest,
+  ): Promise<Outcome<ExecutionRequest>>
+  cancelExecutionRequest: Write<CancelExecutionRequest, ExecutionRequest>
   appendRunEvent: Write<AppendRunEvent, Event>
   verifyRunEvents(caller: Caller, run_id: string): Promise<EventVerification>
   /** Writes into the ledger that an operator accepted the loss of its end. */
@@ -63,15 +55,12 @@ export interface Orchestrator {
   ping(): Promise<void>
 }
 
-const SYSTEM: Caller = { actor: { type: 'system', id: null }, projects: null }
-
 /** How many events a verification reads before it lets others have a turn. */
 const VERIFY_BATCH = 500
 
 export function createOrchestrator(deps: { store: Store; clock: Clock; entropy: Entropy }): Orchestrator {
   const { store, clock, entropy } = deps
 
-  /** Time is read once for each operation. */
   const givenFor: GivenFor = ({ caller, http_request_id, if_match }) => {
     const { ms, text } = clock()
     const newId = () => entropy.newId(ms)
@@ -86,28 +75,22 @@ export function createOrchestrator(deps: { store: Store; clock: Clock; entropy: 
   return {
     ...runWrites(write),
     ...stepWrites(write),
+    ...requestWrites(write),
+    ...routerCases({ store, givenFor, write }),
     appendRunEvent: (call, run_id, body) =>
       write(call, { run_id, ...stepOf(body.step_attempt_id) }, (before, given) =>
         appendRunEvent(before, given, body),
       ),
     listRunTransitions: (caller, run_id) =>
-      store.view({ run_id, running: true }, (before) => listTransitions(before, { caller })),
+      store.view({ run_id, open: true }, (before) => listTransitions(before, { caller })),
     verifyRunEvents: (caller, run_id) => verifyRunEvents(store, caller, run_id),
     recordLoss(loss) {
-      const given = givenFor({ caller: SYSTEM, http_request_id: null, if_match: null })
+      const given = givenFor(OWN_CALL)
       return store.change({ system: true }, (before) => recordLoss(before, given, loss))
     },
     ping: () => store.ping(),
   }
 }
-
-type GivenFor = (call: Pick<Call<unknown>, 'caller' | 'http_request_id' | 'if_match'>) => Given
-
-type WriteOnce = <T>(
-  call: Call<T>,
-  scope: Scope,
-  decide: (before: Snapshot, given: Given) => Decision<T>,
-) => Promise<Outcome<T>>
 
 const runWrites = (write: WriteOnce) =>
   ({
@@ -119,11 +102,21 @@ const runWrites = (write: WriteOnce) =>
       write(call, { run_id }, (before, given) => updateRun(before, given, body)),
     startRun: (call, run_id) => write(call, { run_id }, startRun),
     completeRun: (call, run_id, body) =>
-      write(call, { run_id, running: true }, (before, given) => completeRun(before, given, body)),
+      write(call, { run_id, open: true }, (before, given) => completeRun(before, given, body)),
     quarantineRun: (call, run_id, body) =>
-      write(call, { run_id, running: true }, (before, given) => quarantineRun(before, given, body)),
+      write(call, { run_id, open: true }, (before, given) => quarantineRun(before, given, body)),
     cancelRun: (call, run_id, body) =>
-      write(call, { run_id, running: true }, (before, given) => cancelRun(before, given, body)),
+      write(call, { run_id, open: true }, (before, given) => cancelRun(before, given, body)),
+  }) satisfies Partial<Orchestrator>
+
+const requestWrites = (write: WriteOnce) =>
+  ({
+    createExecutionRequest: (call, task) =>
+      write(call, routeScope(task), (before, given) => createExecutionRequest(before, given, task)),
+    cancelExecutionRequest: (call, execution_request_id, body) =>
+      write(call, { execution_request_id, open: true }, (before, given) =>
+        cancelExecutionRequest(before, given, body),
+      ),
   }) satisfies Partial<Orchestrator>
 
 const stepWrites = (write: WriteOnce) =>

@@ -1,7 +1,11 @@
 import type { Page } from '../contract/common.ts'
 import type { Event, EventsQuery, RunEventsQuery } from '../contract/event.ts'
+import type { ExecutionRequest, ExecutionRequestsQuery } from '../contract/execution-request.ts'
+import type { RouterConfigVersion, RouterConfigsQuery } from '../contract/router-config.ts'
+import type { RouteDecision, RouteDecisionsQuery } from '../contract/routing.ts'
 import type { Run, RunsQuery } from '../contract/run.ts'
 import type { StepAttempt, StepsQuery } from '../contract/step.ts'
+import type { Tool, ToolsQuery } from '../contract/tool.ts'
 import type { Caller, Decide, LedgerEvent, Scope, Snapshot } from '../domain/decision.ts'
 
 /** Who looks: what belongs to other projects is not there. */
@@ -20,6 +24,14 @@ export interface StoreReads {
   /** Null where there is no such run. */
   listRunEvents(run_id: string, query: RunEventsQuery, viewer: Viewer): Promise<Page<Event> | null>
   listEvents(query: EventsQuery, viewer: Viewer): Promise<Page<Event>>
+  getExecutionRequest(execution_request_id: string, viewer: Viewer): Promise<ExecutionRequest | null>
+  listExecutionRequests(query: ExecutionRequestsQuery, viewer: Viewer): Promise<Page<ExecutionRequest>>
+  getRouterConfig(config_version: number): Promise<RouterConfigVersion | null>
+  /** How often configurations were activated, and the one that was last; null before the first. */
+  getActiveRouterConfig(): Promise<{ activations: number; config: RouterConfigVersion | null }>
+  listRouterConfigs(query: RouterConfigsQuery): Promise<Page<RouterConfigVersion>>
+  getRouteDecision(route_decision_id: string, viewer: Viewer): Promise<RouteDecision | null>
+  listRouteDecisions(query: RouteDecisionsQuery, viewer: Viewer): Promise<Page<RouteDecision>>
 }
 
 /** The port behind which SQLite stands, and later PostgreSQL. No transaction handle leaves it. */
@@ -32,6 +44,8 @@ export interface Store extends StoreReads {
   change<T>(scope: Scope, decide: Decide<T>): Promise<T>
   /** The same load without a write. */
   view<T>(scope: Scope, read: (before: Snapshot) => T): Promise<T>
+  /** The tools of the active configuration as they are at an instant; none before the first is active. */
+  listTools(query: ToolsQuery, now: string): Promise<Page<Tool>>
   /** The events of a run with a higher `run_seq`, in order, as they are kept. */
   readChain(run_id: string, after: { run_seq: number; limit: number }): Promise<LedgerEvent[]>
   /** Forgets idempotency keys that are older, at most `limit` of them; answers how many. */

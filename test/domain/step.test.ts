@@ -251,7 +251,9 @@ describe('retry', () => {
 
   it('leaves the old attempt as it ended: only the new one and the run are written', () => {
     const decided = retryStepAttempt(anAttempt(old), given(), {})
-    expect(decided.changes.map(({ record, before }) => [record, before === null])).toEqual([
+    expect(
+      decided.changes.map((change) => [change.record, 'before' in change && change.before === null]),
+    ).toEqual([
       ['step_attempt', true],
       ['run', false],
     ])

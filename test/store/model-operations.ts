@@ -1,5 +1,6 @@
 import fc from 'fast-check'
-import type { Call, Orchestrator } from '../../src/orchestrator/orchestrator.ts'
+import type { Call } from '../../src/orchestrator/call.ts'
+import type { Orchestrator } from '../../src/orchestrator/orchestrator.ts'
 import type { Store } from '../../src/store/store.ts'
 import { NO_ID, RUN_BODY, STEP_BODY } from '../support/builders.ts'
 import * as rules from './model.ts'

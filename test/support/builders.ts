@@ -21,6 +21,7 @@ export function aRun({
   last_hash,
   sequence_max,
   steps_running,
+  requests,
   ...facts
 }: RunFacts = {}): RunBook {
   const state = facts.state ?? 'pending'
@@ -55,6 +56,7 @@ export function aRun({
     last_hash: last_hash ?? chainStart(run.run_id).last_hash,
     sequence_max: sequence_max ?? run.counters.step_attempts,
     steps_running: steps_running ?? 0,
+    requests: { open: 0, succeeded: 0, failed: 0, canceled: 0, ...requests },
   }
 }
 
@@ -109,9 +111,17 @@ export function aStep(facts: Partial<StepAttempt> = {}): StepAttempt {
 export const aSnapshot = (facts: Partial<Snapshot> = {}): Snapshot => ({
   run: null,
   step_attempt: null,
+  request: null,
   running: [],
+  open_requests: [],
   newest: null,
   system: null,
+  tools: new Map(),
+  activation: null,
+  config_version_max: 0,
+  config: null,
+  route: null,
+  routing: null,
   remembered: null,
   ...facts,
 })

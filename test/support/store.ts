@@ -76,7 +76,7 @@ export function ledgerOf(store: Store, { start = NOW, step_ms = 1_000 } = {}) {
     const given = next(who)
     return store.change(scope, (before) => decide(before, given))
   }
-  const closing = (run_id: string) => ({ run_id, running: true })
+  const closing = (run_id: string) => ({ run_id, open: true })
 
   return {
     createRun: (body: Partial<CreateRun> = {}, who: With = {}): Promise<Run> =>

@@ -1,6 +1,7 @@
 import { StateMachineList } from '../../contract/machine.ts'
 import { ref } from '../../contract/named.ts'
 import { describeMachine } from '../../domain/machine.ts'
+import { requestMachine } from '../../domain/request-machine.ts'
 import { runMachine } from '../../domain/run-machine.ts'
 import { stepMachine } from '../../domain/step-machine.ts'
 import { sendJson } from '../answers.ts'
@@ -8,7 +9,9 @@ import type { App } from '../deps.ts'
 import { reads } from '../operation.ts'
 
 export function machineRoutes(app: App): void {
-  const machines = { items: [describeMachine(runMachine), describeMachine(stepMachine)] }
+  const machines = {
+    items: [describeMachine(runMachine), describeMachine(stepMachine), describeMachine(requestMachine)],
+  }
   const listStateMachines = reads(
     {
       operationId: 'listStateMachines',

@@ -68,7 +68,7 @@ export function runList(db: Connection) {
   }
 }
 
-const sorted = (filters: object) =>
+export const sorted = (filters: object) =>
   Object.fromEntries(Object.entries(filters).sort(([a], [b]) => (a < b ? -1 : 1)))
 
 const labelParts = (label: string): [key: string, value: string] => {
@@ -76,7 +76,7 @@ const labelParts = (label: string): [key: string, value: string] => {
   return [label.slice(0, colon), label.slice(colon + 1)]
 }
 
-const single = <T>(values: readonly T[] | null | undefined): T | undefined =>
+export const single = <T>(values: readonly T[] | null | undefined): T | undefined =>
   values?.length === 1 ? values[0] : undefined
 
 function chooseWalk(
@@ -94,7 +94,11 @@ function chooseWalk(
 }
 
 /** `[from, to)` as ids: the first ten characters of a ULID are the millisecond in which the row was created. */
-function idBounds(list: ListIdentity, query: RunsQuery, order: Order): [low: string, high: string] {
+export function idBounds(
+  list: ListIdentity,
+  query: Pick<RunsQuery, 'created_after' | 'created_before' | 'cursor'>,
+  order: Order,
+): [low: string, high: string] {
   const { created_after, created_before, cursor } = query
   let low = created_after === undefined ? '' : firstIdOf(created_after)
   let high = created_before === undefined ? PAST_ALL_IDS : firstIdOf(created_before)

@@ -1,5 +1,5 @@
 import type { Run } from '../../contract/run.ts'
-import type { RunBook } from '../../domain/decision.ts'
+import type { RequestCounts, RunBook } from '../../domain/decision.ts'
 import type { Connection } from './connection.ts'
 import { type Cell, type Row, narrowUpdate, placeholders, prepareRaw } from './table.ts'
 
@@ -35,9 +35,13 @@ export const RUN_COLUMNS = [
   'last_hash',
   'sequence_max',
   'steps_running',
+  'requests_open',
+  'requests_succeeded',
+  'requests_failed',
+  'requests_canceled',
 ] as const
 
-function encode({ run, event_count, last_hash, sequence_max, steps_running }: RunBook): Cell[] {
+function encode({ run, requests, ...book }: RunBook): Cell[] {
   return [
     run.run_id,
     run.project_id,
@@ -65,10 +69,14 @@ function encode({ run, event_count, last_hash, sequence_max, steps_running }: Ru
     run.ended_at,
     run.updated_at,
     run.version,
-    event_count,
-    last_hash,
-    sequence_max,
-    steps_running,
+    book.event_count,
+    book.last_hash,
+    book.sequence_max,
+    book.steps_running,
+    requests.open,
+    requests.succeeded,
+    requests.failed,
+    requests.canceled,
   ]
 }
 
@@ -109,6 +117,7 @@ export function decodeRun(row: Row): RunBook {
     last_hash: row[27] as string,
     sequence_max: row[28] as number,
     steps_running: row[29] as number,
+    requests: { open: row[30], succeeded: row[31], failed: row[32], canceled: row[33] } as RequestCounts,
   }
 }
 

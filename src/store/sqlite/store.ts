@@ -1,12 +1,22 @@
-import type { Decision, Scope, Snapshot } from '../../domain/decision.ts'
+import type { Change, Decision, Scope, Snapshot } from '../../domain/decision.ts'
 import { sees } from '../../domain/guard.ts'
 import type { Store, StoreReads, Viewer } from '../store.ts'
 import type { Connection } from './connection.ts'
 import { translated } from './errors.ts'
 import { eventList, runEventList } from './event-list.ts'
 import { eventsTable } from './events.ts'
+import { executionRequestList } from './execution-request-list.ts'
+import { executionRequestsTable } from './execution-requests.ts'
 import { GroupCommit } from './group-commit.ts'
 import { idempotencyKeysTable } from './idempotency-keys.ts'
+import {
+  type RouterReads,
+  loadRouter,
+  routerReads,
+  routerTables,
+  toolsOfAttempts,
+  writeRouter,
+} from './router.ts'
 import { runList } from './run-list.ts'
 import { runsTable } from './runs.ts'
 import { stepAttemptsTable } from './step-attempts.ts'
@@ -31,6 +41,7 @@ export function sqliteStore(db: Connection, options: SqliteStoreOptions): Store 
   const group = new GroupCommit(db, { waiting_max, ...rest })
   return {
     ...readsOf(db, tables),
+    ...routerReads(db, tables.router, reading),
 
     change: (scope, decide) =>
       group.join(() => {
@@ -62,46 +73,78 @@ function checkpoint(db: Connection): void {
   }
 }
 
+/** The reads of runs and what is in them; those of the router are in router.ts. */
+type LedgerReads = Omit<StoreReads, keyof RouterReads>
+
 type Tables = ReturnType<typeof tablesOf>
 
 const tablesOf = (db: Connection) => ({
   runs: runsTable(db),
   steps: stepAttemptsTable(db),
+  requests: executionRequestsTable(db),
   events: eventsTable(db),
   keys: idempotencyKeysTable(db),
+  router: routerTables(db),
 })
 
-function loader({ runs, steps, events, keys }: Tables): (scope: Scope) => Snapshot {
+function loader({ runs, steps, requests, events, keys, router }: Tables): (scope: Scope) => Snapshot {
   return (scope) => {
-    const step_attempt = scope.step_attempt_id === undefined ? null : steps.get(scope.step_attempt_id)
-    const run_id = scope.run_id ?? step_attempt?.run_id
+    const { step_attempt_id, execution_request_id, newest_at } = scope
+    const step_attempt = step_attempt_id === undefined ? null : steps.get(step_attempt_id)
+    const request = execution_request_id === undefined ? null : requests.get(execution_request_id)
+    const run_id = scope.run_id ?? step_attempt?.run_id ?? request?.run_id
     const run = run_id === undefined ? null : runs.get(run_id)
-    const sequence = scope.newest_at === 'step' ? step_attempt?.sequence : scope.newest_at
+    const sequence = newest_at === 'step' ? step_attempt?.sequence : newest_at
+    const asks = scope.open === true && run !== null ? run : null
+    const running = asks !== null && asks.steps_running > 0 ? steps.running(run_id!) : []
     return {
       run,
       step_attempt,
-      running: scope.running === true && run !== null && run.steps_running > 0 ? steps.running(run_id!) : [],
+      request,
+      running,
+      open_requests: asks !== null && asks.requests.open > 0 ? requests.open(run_id!) : [],
+      tools: toolsOfAttempts(router, [step_attempt, ...running]),
       newest: run === null || sequence === undefined ? null : steps.newest(run_id!, sequence),
       system: scope.system === true ? events.systemHead() : null,
+      ...loadRouter(router, scope),
       remembered: scope.claim == null ? null : keys.get(scope.claim.key),
     }
   }
 }
 
 /** All of it inside the transaction that the group holds open. */
-function write<T>({ runs, steps, events, keys }: Tables, { claim }: Scope, decision: Decision<T>): T {
-  for (const change of decision.changes) {
-    if (change.record === 'run') runs.write(change.before, change.after)
-    else steps.write(change.before, change.after)
-  }
+function write<T>(tables: Tables, { claim }: Scope, decision: Decision<T>): T {
+  for (const change of decision.changes) apply(tables, change)
+  const { events, keys } = tables
   const result = decision.result(decision.events.map(events.append))
   const remembered = decision.remember?.(result) ?? null
   if (remembered !== null && claim != null) keys.write(claim.key, remembered)
   return result
 }
 
-function readsOf(db: Connection, { runs, steps }: Tables): StoreReads {
-  const lists = { runs: runList(db), steps: stepList(db), runEvents: runEventList(db), events: eventList(db) }
+function apply({ runs, steps, requests, router }: Tables, change: Change): void {
+  switch (change.record) {
+    case 'run':
+      return runs.write(change.before, change.after)
+    case 'step_attempt':
+      return steps.write(change.before, change.after)
+    case 'execution_request':
+      return requests.insert(change.after, change.document)
+    case 'request_progress':
+      return requests.write(change.before, change.after)
+    default:
+      return writeRouter(router, change)
+  }
+}
+
+function readsOf(db: Connection, { runs, steps, requests }: Tables): LedgerReads {
+  const lists = {
+    runs: runList(db),
+    steps: stepList(db),
+    requests: executionRequestList(db),
+    runEvents: runEventList(db),
+    events: eventList(db),
+  }
   const visible = (run_id: string, viewer: Viewer) => {
     const book = runs.get(run_id)
     return book !== null && sees(viewer, book.run.project_id) ? book.run : null
@@ -119,11 +162,16 @@ function readsOf(db: Connection, { runs, steps }: Tables): StoreReads {
     listRunEvents: (run_id, query, viewer) =>
       reading(() => (visible(run_id, viewer) === null ? null : lists.runEvents(run_id, query))),
     listEvents: (query, viewer) => reading(() => lists.events(query, viewer)),
+    getExecutionRequest: (execution_request_id, viewer) =>
+      reading(() => {
+        const request = requests.get(execution_request_id)
+        return request !== null && sees(viewer, request.project_id) ? request : null
+      }),
+    listExecutionRequests: (query, viewer) => reading(() => lists.requests(query, viewer)),
   }
 }
 
 /** Reads happen between groups, in one synchronous turn: they see committed state only. */
-
 async function reading<T>(query: () => T): Promise<T> {
   try {
     return query()

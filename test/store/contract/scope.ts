@@ -54,12 +54,12 @@ export function scopes(open: OpenStore): void {
 
   it('of what is running loads the running attempts of the run, in their order', async () => {
     const { store, run_id, retried, second } = await aBusyRun()
-    expect(await store.view({ run_id, running: true }, ({ running }) => running)).toEqual([retried, second])
+    expect(await store.view({ run_id, open: true }, ({ running }) => running)).toEqual([retried, second])
   })
 
   it('of what is running loads nothing where nothing is', async () => {
     const { store, other } = await aBusyRun()
-    expect(await store.view({ run_id: other.run_id, running: true }, ({ running }) => running)).toEqual([])
+    expect(await store.view({ run_id: other.run_id, open: true }, ({ running }) => running)).toEqual([])
   })
 
   it('of a place loads the newest attempt there, and null where none is', async () => {
@@ -85,7 +85,7 @@ export function scopes(open: OpenStore): void {
     { step_attempt_id: NO_ID, newest_at: 'step' },
   ] as const)('of what is not there loads nothing: %j', async (scope) => {
     const { store } = await aBusyRun()
-    expect(await store.view({ ...scope, running: true }, (before) => before)).toEqual(aSnapshot())
+    expect(await store.view({ ...scope, open: true }, (before) => before)).toEqual(aSnapshot())
   })
 
   it('of the chain without a run loads its end, also where it is empty', async () => {
@@ -103,7 +103,7 @@ export function scopes(open: OpenStore): void {
     const { store, run_id, failed } = await aBusyRun()
     const scope = {
       step_attempt_id: failed.step_attempt_id,
-      running: true,
+      open: true,
       newest_at: 'step',
       system: true,
     } as const

@@ -1,0 +1,149 @@
+import type {
+  CancelExecutionRequest,
+  CreateExecutionRequest,
+  ExecutionRequest,
+} from '../contract/execution-request.ts'
+import type { RouteDecision } from '../contract/routing.ts'
+import { canonicalText } from './canonical.ts'
+import type { Decision, Given, RequestCounts, RunBook, Snapshot } from './decision.ts'
+import { endedRequest } from './ending.ts'
+import { LedgerError } from './error.ts'
+import { requireMatch, sees } from './guard.ts'
+import { buildRequest } from './request.ts'
+import { requestMachine } from './request-machine.ts'
+import { checkScope } from './resource-scope.ts'
+import { projectOf, requireOpen, requireRouting, route, runOf, taskRouted } from './route-decision.ts'
+import { type Entry, entered, joined } from './run-entry.ts'
+import { newRun, settled } from './run-moves.ts'
+import { sentencesFor } from './route-sentences.ts'
+
+/** The scope must load the active configuration with its tools, and the run that the task names. */
+export function createExecutionRequest(
+  before: Snapshot,
+  given: Given,
+  task: CreateExecutionRequest,
+): Decision<ExecutionRequest> {
+  const known = runOf(before, given, task)
+  const project_id = projectOf(known, given, task)
+  if (known !== null) requireOpen(known)
+  requireScope(task)
+  const execution_request_id = given.newId()
+  const begun: Entry =
+    known === null ? ownRun(given, task, execution_request_id) : { book: known, changes: [], drafts: [] }
+  const { run_id } = begun.book.run
+  const { decision, changes } = route(before, given, task, { run_id, project_id })
+  if (decision.tool_id === null) throw noRoutableTool(decision)
+  const built = buildRequest(task, decision, requireRouting(before).router, {
+    execution_request_id,
+    created_by: createdBy(given),
+    created_at: given.now,
+  })
+  const edge = requestMachine.edge('queued', 'create')
+  const request: ExecutionRequest = {
+    ...built.document,
+    content_hash: built.content_hash,
+    run_id,
+    created_at: given.now,
+    state: 'queued',
+    stop_reason: null,
+    assignment: built.assignment,
+    updated_at: given.now,
+    ended_at: null,
+    version: 1,
+  }
+  const entry: Entry = {
+    book: counting(begun.book, { open: 1 }),
+    changes: [...changes, { record: 'execution_request', document: built.document, after: request }],
+    drafts: [
+      taskRouted(decision),
+      {
+        kind: edge.event,
+        to: edge.to,
+        payload_text: canonicalText({ execution_request: request }),
+      },
+    ],
+  }
+  return { result: () => request, ...entered(known, joined(begun, entry), given) }
+}
+
+/** The scope must load the request, and what is open in its run. */
+export function cancelExecutionRequest(
+  before: Snapshot,
+  given: Given,
+  body: CancelExecutionRequest,
+): Decision<ExecutionRequest> {
+  const { book, request } = visibleRequest(before, given)
+  requireMatch(given, request.version)
+  const ended = endedRequest(request, given, body.reason ?? 'canceled')
+  const entry: Entry = {
+    book: counting(book, { open: -1, canceled: 1 }),
+    changes: [ended.change],
+    drafts: [ended.draft],
+  }
+  const open_requests = before.open_requests.filter(({ request_id }) => request_id !== request.request_id)
+  const after = { ...request, ...ended.after }
+  return { result: () => after, ...entered(book, settled(entry, given, { ...before, open_requests }), given) }
+}
+
+/** @throws LedgerError `execution_request_not_found`, also where the caller may not see it. */
+export function visibleRequest(
+  { run: book, request }: Snapshot,
+  { caller }: Pick<Given, 'caller'>,
+): { book: RunBook; request: ExecutionRequest } {
+  if (book === null || request === null || !sees(caller, request.project_id)) throw requestNotFound()
+  return { book, request }
+}
+
+export const requestNotFound = () =>
+  new LedgerError(
+    'execution_request_not_found',
+    'No execution request has this id. Compare it with the list at /v1/execution-requests.',
+  )
+
+/** The run of a request that names none: it ends with its requests. */
+const ownRun = (given: Given, task: CreateExecutionRequest, execution_request_id: string): Entry =>
+  newRun(
+    given,
+    {
+      project_id: task.project_id,
+      phase_id: task.phase_id,
+      workstream_id: task.workstream_id ?? null,
+      execution_request_id,
+      labels: task.labels ?? {},
+      completion: 'auto',
+    },
+    null,
+  )
+
+const createdBy = ({ caller: { actor } }: Given): string => actor.id ?? actor.type
+
+export function counting(book: RunBook, by: Partial<RequestCounts>): RunBook {
+  const { open, succeeded, failed, canceled } = book.requests
+  const requests = {
+    open: open + (by.open ?? 0),
+    succeeded: succeeded + (by.succeeded ?? 0),
+    failed: failed + (by.failed ?? 0),
+    canceled: canceled + (by.canceled ?? 0),
+  }
+  return { ...book, requests }
+}
+
+function requireScope({ resource_scope }: CreateExecutionRequest): void {
+  const errors = checkScope(resource_scope ?? null, 'resource_scope')
+  if (errors.length === 0) return
+  throw new LedgerError('resource_scope_invalid', 'The resource scope cannot be kept to: see errors.', {
+    errors,
+  })
+}
+
+function noRoutableTool(decision: RouteDecision): LedgerError {
+  const { candidates, rules } = decision
+  return new LedgerError(
+    'no_routable_tool',
+    `${sentencesFor(decision).summary} Nothing was stored. candidates says why each tool was passed over.`,
+    {
+      candidates: candidates.map(({ tool_id, reason_codes }) => ({ tool_id, reason_codes })),
+      rules,
+    },
+  )
+}

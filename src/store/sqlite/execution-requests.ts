@@ -1,0 +1,120 @@
+import type {
+  Assignment,
+  ExecutionRequest,
+  ExecutionRequestDocument,
+  RequestProgress,
+} from '../../contract/execution-request.ts'
+import type { Connection } from './connection.ts'
+import { type Cell, type Row, narrowUpdate, placeholders, prepareRaw } from './table.ts'
+
+/** What never changes of a request, in the order of `encodeFixed` and `decode`. */
+const FIXED = [
+  'execution_request_id',
+  'run_id',
+  'project_id',
+  'document',
+  'content_hash',
+  'created_at',
+] as const
+
+/** What the machine changes, in the order of `encodeProgress` and `decodeProgress`. */
+const PROGRESS = [
+  'state',
+  'stop_reason',
+  'route_decision_id',
+  'tool_id',
+  'command',
+  'args',
+  'updated_at',
+  'ended_at',
+  'version',
+] as const
+
+export const REQUEST_COLUMNS = [...FIXED, ...PROGRESS]
+
+const encodeFixed = (request: ExecutionRequest, document: ExecutionRequestDocument): Cell[] => [
+  request.request_id,
+  request.run_id,
+  request.project_id,
+  JSON.stringify(document),
+  request.content_hash,
+  request.created_at,
+]
+
+const encodeProgress = ({ assignment, ...request }: RequestProgress): Cell[] => [
+  request.state,
+  request.stop_reason,
+  assignment?.route_decision_id ?? null,
+  assignment?.tool_id ?? null,
+  assignment?.command ?? null,
+  assignment === null ? null : JSON.stringify(assignment.args),
+  request.updated_at,
+  request.ended_at,
+  request.version,
+]
+
+/** `at` is where the columns of PROGRESS begin. The cast is what STRICT columns and their CHECKs make true. */
+const decodeProgress = (row: Row, at: number) =>
+  ({
+    state: row[at],
+    stop_reason: row[at + 1],
+    assignment: decodeAssignment(row, at + 2),
+    updated_at: row[at + 6],
+    ended_at: row[at + 7],
+    version: row[at + 8],
+  }) as Omit<RequestProgress, 'request_id' | 'run_id'>
+
+const decodeAssignment = (row: Row, at: number): Assignment | null =>
+  row[at] === null
+    ? null
+    : ({
+        route_decision_id: row[at],
+        tool_id: row[at + 1],
+        command: row[at + 2],
+        args: JSON.parse(row[at + 3] as string) as unknown,
+      } as Assignment)
+
+export const decodeRequest = (row: Row): ExecutionRequest => ({
+  ...(JSON.parse(row[3] as string) as ExecutionRequestDocument),
+  content_hash: row[4] as string,
+  run_id: row[1] as string,
+  created_at: row[5] as string,
+  ...decodeProgress(row, FIXED.length),
+})
+
+export function executionRequestsTable(db: Connection) {
+  const get = prepareRaw(
+    db,
+    `SELECT ${REQUEST_COLUMNS.join(', ')} FROM execution_requests WHERE execution_request_id = ?`,
+  )
+  const open = prepareRaw(
+    db,
+    `SELECT execution_request_id, ${PROGRESS.join(', ')} FROM execution_requests
+     WHERE run_id = ? AND state IN ('blocked', 'queued', 'claimed') ORDER BY execution_request_id`,
+  )
+  const insert = db.prepare<[Row]>(
+    `INSERT INTO execution_requests (${REQUEST_COLUMNS.join(', ')}) VALUES (${placeholders(REQUEST_COLUMNS)})`,
+  )
+  const update = narrowUpdate(db, 'execution_requests', PROGRESS, [
+    'execution_request_id',
+    'state',
+    'version',
+  ])
+  return {
+    get(execution_request_id: string): ExecutionRequest | null {
+      const row = get.get([execution_request_id])
+      return row === undefined ? null : decodeRequest(row)
+    },
+    /** Those of a run that have not ended. */
+    open: (run_id: string): RequestProgress[] =>
+      open.all([run_id]).map((row) => ({ request_id: row[0] as string, run_id, ...decodeProgress(row, 1) })),
+    insert: (request: ExecutionRequest, document: ExecutionRequestDocument): void =>
+      void insert.run([...encodeFixed(request, document), ...encodeProgress(request)]),
+    write: (before: RequestProgress, after: RequestProgress): void =>
+      update(encodeProgress(before), encodeProgress(after), [
+        before.request_id,
+        before.state,
+        before.version,
+      ]),
+  }
+}

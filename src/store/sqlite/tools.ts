@@ -1,0 +1,132 @@
+import type { Page } from '../../contract/common.ts'
+import { LIMITS } from '../../contract/limits.ts'
+import type { Tool, ToolPause, ToolsQuery } from '../../contract/tool.ts'
+import type { Routing, ToolBook } from '../../domain/decision.ts'
+import { shown, unknownTool } from '../../domain/tool.ts'
+import { decodeCursor, encodeCursor } from '../cursor.ts'
+import type { Connection } from './connection.ts'
+import { type Cell, type Row, placeholders, prepareRaw } from './table.ts'
+
+/** The columns of `tools`, in the order of `encode` and `decode`. */
+const COLUMNS = [
+  'tool_id',
+  'successes',
+  'failures',
+  'outcomes_at',
+  'durations_ms',
+  'median_duration_ms',
+  'last_used_at',
+  'paused_at',
+  'paused_until',
+  'pause_reason',
+  'paused_by_type',
+  'paused_by_id',
+  'version',
+] as const
+
+const encode = ({ record, pause, version }: ToolBook): Cell[] => [
+  record.tool_id,
+  record.successes,
+  record.failures,
+  record.outcomes_at,
+  JSON.stringify(record.durations_ms),
+  record.median_duration_ms,
+  record.last_used_at,
+  pause?.paused_at ?? null,
+  pause?.until ?? null,
+  pause?.reason ?? null,
+  pause?.paused_by.type ?? null,
+  pause?.paused_by.id ?? null,
+  version,
+]
+
+/** What the running attempts say, behind the row: how many there are, and when the last of them began. */
+const RUNNING = COLUMNS.length
+const STARTED = RUNNING + 1
+
+// The casts are what STRICT columns, their CHECKs and `encode` make true.
+function decode(row: Row): ToolBook {
+  const record = {
+    tool_id: row[0],
+    running: row[RUNNING],
+    successes: row[1] ?? 0,
+    failures: row[2] ?? 0,
+    outcomes_at: row[3],
+    durations_ms: row[4] === null ? [] : (JSON.parse(row[4] as string) as number[]),
+    median_duration_ms: row[5],
+    last_used_at: later(row[6] as string | null, row[STARTED] as string | null),
+  } as ToolBook['record']
+  return { record, pause: decodePause(row), version: (row[12] as number | null) ?? 0 }
+}
+
+const decodePause = (row: Row): ToolPause | null =>
+  row[7] === null
+    ? null
+    : ({
+        reason: row[9],
+        until: row[8],
+        paused_at: row[7],
+        paused_by: { type: row[10], id: row[11] },
+      } as ToolPause)
+
+const later = (a: string | null, b: string | null): string | null => (a === null || (b ?? '') > a ? b : a)
+
+export function toolsTable(db: Connection) {
+  const select = prepareRaw(
+    db,
+    `SELECT asked.value, ${COLUMNS.slice(1).join(', ')},
+       (SELECT count(*) FROM step_attempts WHERE tool_id = asked.value AND state = 'running'),
+       (SELECT max(started_at) FROM step_attempts WHERE tool_id = asked.value AND state = 'running')
+     FROM json_each(?) AS asked LEFT JOIN tools ON tools.tool_id = asked.value`,
+  )
+  const kept = prepareRaw(db, `SELECT ${COLUMNS.join(', ')}, 0, NULL FROM tools WHERE tool_id = ?`)
+  const insert = db.prepare<[Row]>(
+    `INSERT INTO tools (${COLUMNS.join(', ')}) VALUES (${placeholders(COLUMNS)})`,
+  )
+  const update = db.prepare<[Row]>(
+    `UPDATE tools SET ${COLUMNS.map((column) => `${column} = ?`).join(', ')} WHERE tool_id = ? AND version = ?`,
+  )
+
+  return {
+    /** Also those that have no row yet. */
+    of: (tool_ids: readonly string[]): Map<string, ToolBook> =>
+      new Map(
+        select
+          .all([JSON.stringify(tool_ids)])
+          .map(decode)
+          .map((book) => [book.record.tool_id, book]),
+      ),
+
+    /** What is kept of a tool, without counting what runs: all that the end of an attempt needs. */
+    kept(tool_id: string): ToolBook | null {
+      const row = kept.get([tool_id])
+      return row === undefined ? null : decode(row)
+    },
+
+    /** All columns, because the last use may have been read from an attempt and not from the row. */
+    write(before: ToolBook, after: ToolBook): void {
+      if (before.version === 0) return void insert.run(encode(after))
+      const guard = [before.record.tool_id, before.version]
+      if (update.run([...encode(after), ...guard]).changes !== 1) throw new Error('stale write: tools')
+    },
+  }
+}
+
+/** The tools of a configuration by name. They are few enough to be paged in memory. */
+export function pageOfTools(
+  { router, tools }: Routing,
+  { limit = LIMITS.page_default, cursor, order = 'asc' }: ToolsQuery,
+  now: string,
+): Page<Tool> {
+  const list = { list: 'tools', order, config_version: router.config_version }
+  const position = cursor === undefined ? null : decodeCursor<string>(list, cursor, 'string')
+  const ids = router.apps.map(({ tool_id }) => tool_id)
+  if (order === 'desc') ids.reverse()
+  const start = position === null ? 0 : ids.indexOf(position) + 1
+  const here = ids.slice(start, start + limit)
+  const last = start + limit < ids.length ? here.at(-1) : undefined
+  return {
+    items: here.map((tool_id) => shown({ router }, tools.get(tool_id) ?? unknownTool(tool_id), now)),
+    next_cursor: last === undefined ? null : encodeCursor(list, last),
+  }
+}
