@@ -17,6 +17,8 @@ const MAY_IMPORT: Record<string, readonly string[] | 'anything'> = {
   entropy: ['node:crypto', 'ulid'],
   exit: [],
   keys: ['type:config/settings.ts', 'node:crypto'],
+  yaml: ['contract/', 'domain/error.ts', 'yaml'],
+  'router-file': ['contract/', 'http/validation.ts', 'exit.ts', 'yaml.ts', 'node:fs'],
   config: [
     'contract/',
     'exit.ts',

@@ -3,8 +3,6 @@ import { Ulid } from './common.ts'
 import { named, ref } from './named.ts'
 import { PROBLEMS } from './problems.ts'
 
-export { PROBLEMS, type ProblemCode, problemType } from './problems.ts'
-
 export const Fault = named(
   'Fault',
   Type.Object(

@@ -1,4 +1,5 @@
-import type { Fault, ProblemCode } from '../contract/problem.ts'
+import type { Fault } from '../contract/problem.ts'
+import type { ProblemCode } from '../contract/problems.ts'
 
 /** Facts that a refusal carries into its problem, beside the code and the sentence. */
 export interface ErrorContext {

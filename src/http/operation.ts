@@ -1,6 +1,7 @@
 import { type TSchema, Type } from '@sinclair/typebox'
 import type { FastifySchema } from 'fastify'
-import { PROBLEMS, Problem, type ProblemCode } from '../contract/problem.ts'
+import { Problem } from '../contract/problem.ts'
+import { PROBLEMS, type ProblemCode } from '../contract/problems.ts'
 import { closed, ref } from '../contract/named.ts'
 import { LIMITS } from '../contract/limits.ts'
 import { LedgerError } from '../domain/error.ts'

@@ -1,7 +1,8 @@
 import { STATUS_CODES } from 'node:http'
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import type { Logger } from 'pino'
-import { PROBLEMS, type Problem, type ProblemCode, problemType } from '../contract/problem.ts'
+import type { Problem } from '../contract/problem.ts'
+import { PROBLEMS, type ProblemCode, problemType } from '../contract/problems.ts'
 import { LedgerError } from '../domain/error.ts'
 import { type Finding, faultsOf } from './validation.ts'
 

@@ -86,6 +86,7 @@ describe('create', () => {
           last_hash: event?.hash,
           sequence_max: 0,
           steps_running: 0,
+          requests: { open: 0, succeeded: 0, failed: 0, canceled: 0 },
         },
       },
     ])
@@ -242,7 +243,12 @@ describe('a run that closes', () => {
   ] as const)('by %s cancels its running attempts with the reason %s, theirs first', (command, reason) => {
     const before = busy(2)
     const decided = COMMANDS[command](before)
-    expect(decided.changes.map(({ record }) => record)).toEqual(['step_attempt', 'step_attempt', 'run'])
+    expect(decided.changes.map(({ record }) => record)).toEqual([
+      'step_attempt',
+      'step_attempt',
+      'tool',
+      'run',
+    ])
     expect(stepsAfter(decided)).toEqual(
       before.running.map((step) => ({
         ...step,

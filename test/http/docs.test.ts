@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { parse } from 'yaml'
-import { PROBLEMS, type ProblemCode, problemType } from '../../src/contract/problem.ts'
+import { PROBLEMS, type ProblemCode, problemType } from '../../src/contract/problems.ts'
 import { type TestApp, aKey, exchange, openTestApp } from '../support/http.ts'
 import { clientOf } from './client.ts'
 import { everyOperation, meetAllTheyPromise } from './every-operation.ts'

@@ -55,7 +55,8 @@ describe('what an attempt leaves behind', () => {
     ['a request that was not valid', { state: 'failed', error_class: 'invalid_request' }],
   ] as const)('%s says nothing about the tool', (_, facts) => {
     const before = { ...running(), successes: 2, failures: 1, outcomes_at: at(0) }
-    expect(attemptEnded(before, ended(facts))).toEqual({ ...before, running: 0 })
+    const last_used_at = ended(facts).started_at
+    expect(attemptEnded(before, ended(facts))).toEqual({ ...before, running: 0, last_used_at })
   })
 
   it('an outcome counts half after an hour, and a quarter after two', () => {

@@ -61,6 +61,7 @@ const walks = (planned: Planned[]): string[] =>
 
 const BY_RUN_ID = 'SEARCH runs USING INDEX sqlite_autoindex_runs_1 (run_id=?)'
 const BY_STEP_ID = 'SEARCH step_attempts USING INDEX sqlite_autoindex_step_attempts_1 (step_attempt_id=?)'
+const BY_TOOL_ID = 'SEARCH tools USING INDEX sqlite_autoindex_tools_1 (tool_id=?)'
 const LAST_EVENT = 'SCAN events'
 
 const cases: [name: string, act: (stage: Stage) => Promise<unknown>, expected: string[]][] = [
@@ -74,12 +75,18 @@ const cases: [name: string, act: (stage: Stage) => Promise<unknown>, expected: s
   [
     'completeStepAttempt',
     async ({ ledger, step_attempt_id }) => ledger.completeStep(step_attempt_id, { status: 'failed' }),
-    [BY_STEP_ID, BY_RUN_ID, BY_STEP_ID, BY_RUN_ID],
+    [BY_STEP_ID, BY_RUN_ID, BY_TOOL_ID, BY_STEP_ID, BY_RUN_ID],
   ],
   [
     'cancelRun: its running attempts, however many have ended',
     async ({ ledger, run_id }) => ledger.cancelRun(run_id),
-    [BY_RUN_ID, 'SEARCH step_attempts USING INDEX step_attempts_running (run_id=?)', BY_STEP_ID, BY_RUN_ID],
+    [
+      BY_RUN_ID,
+      'SEARCH step_attempts USING INDEX step_attempts_running (run_id=?)',
+      BY_TOOL_ID,
+      BY_STEP_ID,
+      BY_RUN_ID,
+    ],
   ],
   [
     'createStepAttempt at a sequence: the newest attempt there',
