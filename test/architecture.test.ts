@@ -40,6 +40,7 @@ const MAY_IMPORT: Record<string, readonly string[] | 'anything'> = {
     'node:fs/promises',
     'node:path',
     'node:timers/promises',
+    'node:worker_threads',
   ],
   orchestrator: [
     'domain/',

@@ -1,5 +1,6 @@
 import { type Static, Type } from '@sinclair/typebox'
 import { count, instant, name } from './common.ts'
+import { LIMITS } from './limits.ts'
 import { closed, named, nullable, optional, ref } from './named.ts'
 
 export const BacktestRequest = named(
@@ -82,10 +83,13 @@ export const BacktestResult = named(
   closed(
     {
       config_version: Type.Integer({ minimum: 1, description: 'The configuration that was tested.' }),
-      created_after: Type.String({ description: 'From when.' }),
-      created_before: Type.String({ description: 'Until when.' }),
+      created_after: Type.String({ description: 'From when, as it was asked.' }),
+      created_before: Type.String({ description: 'Until when, as it was asked.' }),
       project_id: nullable(name('The project.'), { description: 'Of which project; null is all.' }),
       decisions: count('How many recorded decisions were made again.'),
+      truncated: Type.Boolean({
+        description: `Whether the period holds more than the ${LIMITS.backtest_decisions} decisions, of all projects, that one backtest looks at. Then this is about the oldest of them: ask for shorter periods.`,
+      }),
       changed: count('How many would have another result.'),
       shifts: Type.Array(ref(BacktestShift), {
         description: 'From which tool to which, most frequent first.',
@@ -102,10 +106,11 @@ export const BacktestResult = named(
       examples: [
         {
           config_version: 2,
-          created_after: '2026-01-05T00:00:00.000Z',
-          created_before: '2026-01-12T00:00:00.000Z',
+          created_after: '2026-01-05T00:00:00Z',
+          created_before: '2026-01-12T00:00:00Z',
           project_id: null,
           decisions: 1200,
+          truncated: false,
           changed: 90,
           shifts: [{ from_tool_id: 'aider', to_tool_id: 'codex', decisions: 90 }],
           rules: [{ rule_id: 'edits', decisions: 1200, changed: 90 }],

@@ -64,6 +64,9 @@ export const LIMITS = {
   max_parallel: 1_000,
   weight: 1_000_000,
   config_warnings: 1_000,
+  /** Recorded decisions that one backtest looks at; and how many backtests run at once. */
+  backtest_decisions: 500_000,
+  backtests: 2,
 } as const
 
 export const LABEL_KEY_PATTERN = '^[A-Za-z0-9][A-Za-z0-9._/-]{0,62}$'

@@ -219,8 +219,8 @@ export const PROBLEMS = {
   },
   overloaded: {
     status: 503,
-    title: 'Too many writes are waiting',
-    help: 'Nothing was written. Send the request again after `Retry-After` seconds, with the same `Idempotency-Key`.',
+    title: 'Too much is waiting',
+    help: 'Too many writes are waiting, or as many backtests are running as may. Nothing was written. Send the request again after `Retry-After` seconds, with the same `Idempotency-Key`.',
   },
   store_unavailable: {
     status: 503,

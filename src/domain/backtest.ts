@@ -8,6 +8,7 @@ import type {
 import type { Rotation, RouteDecision } from '../contract/routing.ts'
 import type { CompiledRouter } from './compiled-router.ts'
 import { chart, toolsFor } from './routing.ts'
+import type { EndedAttempt } from './tool-record.ts'
 
 /** What a backtest needs of a recorded decision: a third of its text. */
 export type Recorded = Pick<RouteDecision, 'tool_id' | 'config_version' | 'task' | 'seed' | 'inputs'>
@@ -17,6 +18,18 @@ export interface Outcome {
   succeeded: boolean | null
   duration_ms: number | null
   cost_usd_micros: number | null
+}
+
+const UNKNOWN: Outcome = { succeeded: null, duration_ms: null, cost_usd_micros: null }
+
+/** What was canceled, or badly asked, says nothing about the tool: as where tools are learned of (tool-record.ts). */
+export function outcomeOf(attempt: (EndedAttempt & Pick<Outcome, 'cost_usd_micros'>) | null): Outcome {
+  if (attempt === null) return UNKNOWN
+  const { state, error_class, started_at, ended_at, cost_usd_micros } = attempt
+  const succeeded = state === 'succeeded'
+  if (!succeeded && (state !== 'failed' || error_class === 'invalid_request')) return UNKNOWN
+  const duration_ms = Math.max(0, Date.parse(ended_at) - Date.parse(started_at))
+  return { succeeded, duration_ms, cost_usd_micros }
 }
 
 const QUANTITIES = ['success', 'duration_ms', 'cost_usd_micros'] as const
@@ -42,6 +55,8 @@ export interface Backtest {
   router: CompiledRouter
   decisions: number
   changed: number
+  /** Set by who stops before the end of the period. */
+  truncated: boolean
   /** By tool and kind of task. */
   cells: Map<string, Cell>
   shifts: Map<string, { from: string | null; to: string | null; decisions: number }>
@@ -66,6 +81,7 @@ export function beginBacktest(router: CompiledRouter): Backtest {
     router,
     decisions: 0,
     changed: 0,
+    truncated: false,
     cells: new Map(),
     shifts: new Map(),
     rules: new Map(rules.map((rule) => [rule.rule_id, rule])),
@@ -136,7 +152,7 @@ export function backtestResult(
   test: Backtest,
   { created_after, created_before, project_id }: BacktestRequest,
 ): BacktestResult {
-  const { decisions, changed, recorded, kept, cells } = test
+  const { decisions, truncated, changed, recorded, kept, cells } = test
   const expected = noSums()
   for (const quantity of QUANTITIES)
     expected[quantity] = [...cells.values()].reduce(
@@ -149,6 +165,7 @@ export function backtestResult(
     created_before,
     project_id: project_id ?? null,
     decisions,
+    truncated,
     changed,
     shifts: shiftsOf(test),
     rules: [...test.rules.values()],

@@ -1,3 +1,4 @@
+import type { BacktestRequest, BacktestResult } from '../contract/backtest.ts'
 import type { Page } from '../contract/common.ts'
 import type { Event, EventsQuery, RunEventsQuery } from '../contract/event.ts'
 import type { ExecutionRequest, ExecutionRequestsQuery } from '../contract/execution-request.ts'
@@ -10,6 +11,11 @@ import type { Caller, Decide, LedgerEvent, Scope, Snapshot } from '../domain/dec
 
 /** Who looks: what belongs to other projects is not there. */
 export type Viewer = Pick<Caller, 'projects'>
+
+/** Which recorded decisions to make again, and under which version. */
+export interface BacktestQuery extends BacktestRequest {
+  config_version: number
+}
 
 /**
  * What can be read without deciding anything. Only committed state is seen.
@@ -32,6 +38,12 @@ export interface StoreReads {
   listRouterConfigs(query: RouterConfigsQuery): Promise<Page<RouterConfigVersion>>
   getRouteDecision(route_decision_id: string, viewer: Viewer): Promise<RouteDecision | null>
   listRouteDecisions(query: RouteDecisionsQuery, viewer: Viewer): Promise<Page<RouteDecision>>
+  /**
+   * Makes recorded decisions again, and lets everybody else have their turns meanwhile. Null where there is no such
+   * version.
+   * @throws LedgerError `overloaded` while others run, `draining` when the store closes; the signal's reason
+   */
+  backtest(query: BacktestQuery, viewer: Viewer, signal: AbortSignal): Promise<BacktestResult | null>
 }
 
 /** The port behind which SQLite stands, and later PostgreSQL. No transaction handle leaves it. */

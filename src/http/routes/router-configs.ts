@@ -1,5 +1,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
+import { BacktestRequest, BacktestResult } from '../../contract/backtest.ts'
 import { RouterConfig } from '../../contract/documents/router-config.ts'
+import { LIMITS } from '../../contract/limits.ts'
 import { ref } from '../../contract/named.ts'
 import type { Fault } from '../../contract/problem.ts'
 import {
@@ -16,7 +18,7 @@ import { type ActivatedConfig, configNotFound } from '../../domain/configuration
 import { LedgerError } from '../../domain/error.ts'
 import { type Present, answerWrite, sendJson, sendPage, sendVersioned } from '../answers.ts'
 import type { App, RouteDeps } from '../deps.ts'
-import { lists, reads as readsOther, readsOne, takesYaml, writes } from '../operation.ts'
+import { asks, lists, reads as readsOther, readsOne, takesYaml, writes } from '../operation.ts'
 import { type Finding, firstFaults, requireShortPlaces } from '../validation.ts'
 
 const read = { scope: 'read' } as const
@@ -28,6 +30,7 @@ export function routerConfigRoutes(app: App, deps: RouteDeps): void {
   creation(app, deps)
   activation(app, deps) // before the path that `active` would fit as a version
   readings(app, deps)
+  backtest(app, deps)
 }
 
 const created: Present<CreatedRouterConfig> = (config) => ({
@@ -198,3 +201,36 @@ const noneYet = () =>
   new LedgerError('router_config_not_found', 'None was activated yet. Activate one with If-Match: "0".', {
     version: 0,
   })
+
+function backtest(app: App, { reads }: RouteDeps): void {
+  const backtestRouterConfig = asks(
+    {
+      operationId: 'backtestRouterConfig',
+      tag,
+      summary: 'Test a router configuration on recorded decisions',
+      description: `Makes the decisions of a period again under this version, from what they recorded: how many change, from which tool to which, by rule, and how they would turn out by what their attempts told. What nothing is known of counts as unknown. A period that ends before it begins holds none. Of those that the API key sees; at most ${LIMITS.backtest_decisions} are looked at, and \`truncated\` says if there are more. It takes some ten seconds for 100 000; ${LIMITS.backtests} run at once, a further one is \`overloaded\`. Nothing is written.`,
+      problems: ['router_config_not_found', 'overloaded'],
+    },
+    ref(BacktestResult),
+    { params, body: ref(BacktestRequest) },
+  )
+  app.post(
+    '/v1/routing/configs/:config_version/backtest',
+    { schema: backtestRouterConfig, config: read },
+    async (request, reply) => {
+      const query = { ...request.body, config_version: request.params.config_version }
+      const result = await reads.backtest(query, request.caller, hangUpOf(reply))
+      if (result === null) throw configNotFound()
+      return sendJson(reply, result)
+    },
+  )
+}
+
+/** Aborts when the client goes away without its answer: nobody is left to read the reason but the log. */
+function hangUpOf(reply: FastifyReply): AbortSignal {
+  const gone = new AbortController()
+  reply.raw.once('close', () =>
+    gone.abort(new LedgerError('request_timeout', 'The client did not wait for the answer.')),
+  )
+  return gone.signal
+}

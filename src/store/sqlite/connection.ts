@@ -30,6 +30,20 @@ export function openWriter(file: string): Connection {
   return db
 }
 
+/** How long a reader waits for a foreign lock: it stands on a thread of its own, where nobody waits for it. */
+const READER_TIMEOUT_MS = 5_000
+
+/** Opens a file for long reads beside the connection that writes. */
+export function openReader(file: string): Connection {
+  const db = new Database(file, { readonly: true, fileMustExist: true, timeout: READER_TIMEOUT_MS })
+  db.pragma('query_only = ON')
+  db.pragma('temp_store = MEMORY')
+  db.pragma('mmap_size = 0')
+  db.pragma('trusted_schema = OFF')
+  db.pragma('cell_size_check = ON')
+  return db
+}
+
 /** Reads the setting back, which is the only way to know it. */
 export function requireFullSync(db: Connection): void {
   const level: unknown = db.pragma('synchronous', { simple: true })

@@ -2,6 +2,7 @@ import type { Change, Routing, Scope, Snapshot, ToolBook } from '../../domain/de
 import { seesRoute } from '../../domain/route-decision.ts'
 import type { StepAttempt } from '../../contract/step.ts'
 import type { Store } from '../store.ts'
+import type { backtests } from './backtests.ts'
 import type { Connection } from './connection.ts'
 import { rotationsTable } from './rotations.ts'
 import { routeDecisionList, routeDecisionsTable } from './route-decisions.ts'
@@ -108,12 +109,19 @@ export type RouterReads = Pick<
   | 'listRouterConfigs'
   | 'getRouteDecision'
   | 'listRouteDecisions'
+  | 'backtest'
   | 'listTools'
 >
 
 type Reading = <T>(query: () => T) => Promise<T>
 
-export function routerReads(db: Connection, tables: RouterTables, reading: Reading): RouterReads {
+interface Readers {
+  tables: RouterTables
+  reading: Reading
+  backtest: ReturnType<typeof backtests>['run']
+}
+
+export function routerReads(db: Connection, { tables, reading, backtest }: Readers): RouterReads {
   const { configs, routes } = tables
   const lists = { configs: routerConfigList(db), routes: routeDecisionList(db) }
   return {
@@ -130,6 +138,10 @@ export function routerReads(db: Connection, tables: RouterTables, reading: Readi
         return route !== null && seesRoute(viewer, route) ? route.decision : null
       }),
     listRouteDecisions: (query, viewer) => reading(() => lists.routes(query, viewer)),
+    async backtest(query, { projects }, signal) {
+      const config = await reading(() => configs.get(query.config_version))
+      return config === null ? null : backtest({ document: config.document, query, projects }, signal)
+    },
     listTools: (query, now) =>
       reading(() => {
         const routing = activeRouting(tables)

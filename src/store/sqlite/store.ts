@@ -1,6 +1,7 @@
 import type { Change, Decision, Scope, Snapshot } from '../../domain/decision.ts'
 import { sees } from '../../domain/guard.ts'
 import type { Store, StoreReads, Viewer } from '../store.ts'
+import { backtests } from './backtests.ts'
 import type { Connection } from './connection.ts'
 import { translated } from './errors.ts'
 import { eventList, runEventList } from './event-list.ts'
@@ -39,9 +40,10 @@ export function sqliteStore(db: Connection, options: SqliteStoreOptions): Store 
   const load = loader(tables)
   const { write_queue_max: waiting_max, beforeClose, ...rest } = options
   const group = new GroupCommit(db, { waiting_max, ...rest })
+  const tests = backtests(db)
   return {
     ...readsOf(db, tables),
-    ...routerReads(db, tables.router, reading),
+    ...routerReads(db, { tables: tables.router, reading, backtest: tests.run }),
 
     change: (scope, decide) =>
       group.join(() => {
@@ -56,6 +58,7 @@ export function sqliteStore(db: Connection, options: SqliteStoreOptions): Store 
     ping: () => reading(() => void tables.events.tail()),
 
     async close() {
+      await tests.close()
       await group.idle()
       await beforeClose?.()
       checkpoint(db)

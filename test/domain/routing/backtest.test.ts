@@ -45,6 +45,7 @@ describe('a backtest', () => {
       ...PERIOD,
       project_id: null,
       decisions: 3,
+      truncated: false,
       changed: 0,
       shifts: [],
       rules: [

@@ -1,0 +1,44 @@
+// The program of the thread that a backtest runs on (backtests.ts starts it), on a connection of its own.
+import { parentPort, workerData } from 'node:worker_threads'
+import type { BacktestResult } from '../../contract/backtest.ts'
+import { LedgerError } from '../../domain/error.ts'
+import { openReader } from './connection.ts'
+import { translated } from './errors.ts'
+import { type BacktestTask, backtestSteps } from './recorded-decisions.ts'
+
+export interface WorkerTask extends BacktestTask {
+  file: string
+  /** Shared: anything but 0 asks it to stop. */
+  stop: Int32Array
+}
+
+/** Errors lose their class on the way between threads; a refusal goes as what it is made of. */
+export type WorkerReply =
+  { result: BacktestResult } | { refused: Pick<LedgerError, 'code' | 'message'> } | { stopped: true }
+
+// Whoever started this thread gave it that, and is there to be told.
+parentPort!.postMessage(replyTo(workerData as WorkerTask))
+
+function replyTo(task: WorkerTask): WorkerReply {
+  try {
+    return run(task)
+  } catch (error) {
+    const known = translated(error)
+    if (!(known instanceof LedgerError)) throw error
+    return { refused: { code: known.code, message: known.message } }
+  }
+}
+
+function run({ file, stop, ...task }: WorkerTask): WorkerReply {
+  const db = openReader(file)
+  try {
+    const steps = backtestSteps(db, task)
+    while (Atomics.load(stop, 0) === 0) {
+      const step = steps.next()
+      if (step.done === true) return { result: step.value }
+    }
+    return { stopped: true }
+  } finally {
+    db.close()
+  }
+}
