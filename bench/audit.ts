@@ -6,6 +6,7 @@ import type { Store } from '../src/store/store.ts'
 /** What a ledger holds after a load. */
 export interface Audit {
   events: number
+  decisions: number
   runs: number
   /** How many runs had their chain of events recomputed. */
   runs_checked: number
@@ -21,7 +22,9 @@ export async function auditStore(db: Connection, store: Store): Promise<Audit> {
   const count = (sql: string) => db.prepare<[], number>(sql).pluck().get() ?? 0
   const runs = count('SELECT count(*) FROM runs')
   const events = count('SELECT count(*) FROM events')
-  const told = count('SELECT sum(event_count) FROM runs')
+  const decisions = count('SELECT count(*) FROM route_decisions')
+  const told =
+    count('SELECT sum(event_count) FROM runs') + count('SELECT count(*) FROM events WHERE run_id IS NULL')
   const faults = told === events ? [] : [`the runs tell of ${told} events, and there are ${events}`]
   const stride = Math.max(1, Math.floor(runs / SAMPLE))
   const sample = db
@@ -35,5 +38,5 @@ export async function auditStore(db: Connection, store: Store): Promise<Audit> {
     const { first_bad } = checkHead(checkChain(start, chain), head)
     if (first_bad !== null) faults.push(`run ${run_id}: ${first_bad.detail}`)
   }
-  return { events, runs, runs_checked: sample.length, faults }
+  return { events, decisions, runs, runs_checked: sample.length, faults }
 }

@@ -1,5 +1,5 @@
 import { ulid } from 'ulid'
-import { LIFECYCLE, type Step } from './scenario.ts'
+import { LIFECYCLE, ROUTE, type Step } from './scenario.ts'
 import type { Reply } from './wire.ts'
 
 export interface Sent {
@@ -16,9 +16,9 @@ export interface Journey {
   learn(reply: Reply): void
 }
 
-export type Scenario = 'create' | 'lifecycle' | 'paths'
+export type Scenario = 'create' | 'lifecycle' | 'route' | 'paths'
 
-/** Creates runs, or leads each through its life; after an answer that is no success it begins anew. */
+/** Creates runs, routes tasks, or leads each through its life; after an answer that is no success it begins anew. */
 export function runJourney(steps: readonly Step[], keyed: boolean): Journey {
   const ids = { run_id: '', step_attempt_id: '' }
   const written = steps.map((step) => requestWriter(step, keyed))
@@ -31,14 +31,20 @@ export function runJourney(steps: readonly Step[], keyed: boolean): Journey {
     },
     learn({ status, head }) {
       const { about } = steps[at]!
-      if (status === 201) ids[about === 'run' ? 'run_id' : 'step_attempt_id'] = createdId(head)
+      if (status === 201 && about !== 'decision')
+        ids[about === 'run' ? 'run_id' : 'step_attempt_id'] = createdId(head)
       at = status < 300 ? (at + 1) % steps.length : 0
     },
   }
 }
 
-export const stepsOf = (scenario: 'create' | 'lifecycle'): readonly Step[] =>
-  scenario === 'create' ? LIFECYCLE.slice(0, 1) : LIFECYCLE
+const STEPS = {
+  create: LIFECYCLE.slice(0, 1),
+  lifecycle: LIFECYCLE,
+  route: [ROUTE],
+} satisfies Partial<Record<Scenario, readonly Step[]>>
+
+export const stepsOf = (scenario: keyof typeof STEPS): readonly Step[] => STEPS[scenario]
 
 /** Reads paths, each connection from another place of the list on. */
 export function pathJourney(paths: readonly string[], start: number): Journey {

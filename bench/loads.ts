@@ -66,7 +66,7 @@ export async function measureLoad(
     }
     workshop.progress(`${name}: checking what was written`)
     const faults = unlikeFirst(running)
-    for (const side of running) faults.push(...(await auditSide(side)))
+    for (const side of running) faults.push(...(await auditSide(side, load)))
     return {
       samples: Object.fromEntries(running.map((side) => [side.name, side.samples])),
       faults: faults.map((fault) => `${name}: ${fault}`),
@@ -88,7 +88,17 @@ async function startSide(
   const child = startPinned({
     core: SERVER_CORE,
     file: workshop.module('server.js'),
-    args: ['--kind', kind, '--level', level, '--dir', dir, '--records', workshop.records_file],
+    args: [
+      '--kind',
+      kind,
+      '--level',
+      level,
+      '--dir',
+      dir,
+      '--records',
+      workshop.records_file,
+      ...(load.scenario === 'route' ? ['--routes'] : []),
+    ],
     stdio: ['ignore', log, 'inherit', 'ipc'],
   })
   closeSync(log)
@@ -129,7 +139,10 @@ async function measureRound(
   const result = await putLoad(client, side, { ...part, warm_ms: RAMP_MS })
   const seconds = (performance.now() - begun) / 1_000
   const after = await put<{ commits: number }>(side, 'commits')
-  return sampleOf(result, { commits: after.commits - before.commits, seconds })
+  const sample = sampleOf(result, { commits: after.commits - before.commits, seconds })
+  if (part.load.scenario !== 'route') return sample
+  const { per_s } = await put<{ per_s: number }>(side, 'decide')
+  return { ...sample, decisions_per_request: per_s / sample.rate }
 }
 
 /** Commits are counted over the whole load, as the writes are; everything else over its measured part. */
@@ -143,6 +156,7 @@ function sampleOf(result: LoadResult, { commits, seconds }: { commits: number; s
     commits_per_s: commits / seconds,
     writes_per_commit: commits === 0 ? NaN : result.writes / commits,
     rss_mb: result.server_rss_mb,
+    decisions_per_request: NaN,
     client_share: result.client_cpu_ms / ms,
     foreign_share: result.foreign_cpu_ms / (2 * ms),
   }
@@ -157,14 +171,15 @@ function unlikeFirst([first, ...others]: readonly Running[]): string[] {
   )
 }
 
-/** Whether a side that keeps a ledger kept what it acknowledged: every write has one event, chains hold. */
-async function auditSide(side: Running): Promise<string[]> {
+/** Whether a side that keeps a ledger kept what it acknowledged: every write has its event or decision, chains hold. */
+async function auditSide(side: Running, { scenario }: Load): Promise<string[]> {
   const { kind, runs }: Side = SIDES[side.name]
   if (kind === 'no-op' || kind === 'bare' || runs !== undefined) return []
-  const { events, runs_checked, faults } = await put<Audit>(side, 'audit')
+  const { events, decisions, runs_checked, faults } = await put<Audit>(side, 'audit')
   const all = faults.slice(0, 3)
-  if (events !== side.writes)
-    all.push(`${side.writes} writes were acknowledged, and there are ${events} events`)
+  const due = scenario === 'route' ? [0, side.writes] : [side.writes, 0]
+  if (events !== due[0] || decisions !== due[1])
+    all.push(`${side.writes} writes were acknowledged; there are ${events} events, ${decisions} decisions`)
   if (runs_checked === 0) all.push('no run was checked')
   return all.map((fault) => `${side.name}: ${fault}`)
 }

@@ -1,3 +1,4 @@
+import type { RouteDecision } from '../src/contract/routing.ts'
 import type { Run } from '../src/contract/run.ts'
 import type { StepAttempt } from '../src/contract/step.ts'
 import type { Clock } from '../src/clock.ts'
@@ -7,14 +8,14 @@ import { type Orchestrator, createOrchestrator } from '../src/orchestrator/orche
 import type { Store } from '../src/store/store.ts'
 import type { StepName } from './scenario.ts'
 
-/** What a real store answered to each step of the scenario, as JSON. */
-export type Records = Record<StepName, Run | StepAttempt>
+/** What a real store answered to each step of the scenario, and to a task, as JSON. */
+export type Records = Record<StepName, Run | StepAttempt> & { route: RouteDecision }
 
 /**
  * A store that does nothing: the most that the HTTP server could do over any. It ignores the decision and gives
  * what a real one once gave, so that everything above the port has its full work to do.
  */
-export function noOpStore(written: Run | StepAttempt, read: Run): Store {
+export function noOpStore(written: Run | StepAttempt | RouteDecision, read: Run): Store {
   const outcome: Outcome<unknown> = Object.freeze({ record: deepFrozen(written), answer: null })
   const page = { items: [], next_cursor: null }
   return {
@@ -33,6 +34,7 @@ export function noOpStore(written: Run | StepAttempt, read: Run): Store {
     listRouterConfigs: () => Promise.resolve(page),
     getRouteDecision: () => Promise.resolve(null),
     listRouteDecisions: () => Promise.resolve(page),
+    backtest: () => Promise.resolve(null),
     listTools: () => Promise.resolve(page),
     readChain: () => Promise.resolve([]),
     forgetKeys: () => Promise.resolve(0),
@@ -48,13 +50,14 @@ export function noOpLedger(
   deps: { clock: Clock; entropy: Entropy },
 ): { orchestrator: Orchestrator; store: Store } {
   const read = deepFrozen(records.read as Run)
-  const over = (name: StepName) => createOrchestrator({ ...deps, store: noOpStore(records[name], read) })
+  const over = (name: keyof Records) => createOrchestrator({ ...deps, store: noOpStore(records[name], read) })
   const orchestrator = {
     ...over('create'),
     startRun: over('start').startRun,
     createStepAttempt: over('create step').createStepAttempt,
     completeStepAttempt: over('complete step').completeStepAttempt,
     completeRun: over('complete run').completeRun,
+    createRouteDecision: over('route').createRouteDecision,
   }
   return { orchestrator, store: noOpStore(read, read) }
 }

@@ -41,6 +41,7 @@ export const LOADS = {
   'lifecycle-16-keyed': { ...write, scenario: 'lifecycle', connections: 16, keyed: true },
   'lifecycle-64-keyed': { ...write, scenario: 'lifecycle', keyed: true },
   'lifecycle-256-keyed': { ...write, scenario: 'lifecycle', connections: 256, keyed: true },
+  route: { ...write, scenario: 'route' },
   'read-run': { ...read, paths: 'run' },
   'first-page': { ...read, paths: 'first page' },
   'middle-page': { ...read, paths: 'middle page' },
@@ -59,6 +60,8 @@ export interface Sample {
   writes_per_commit: number
   /** The largest that was seen. */
   rss_mb: number
+  /** Decisions without any store that the process made after the round, for each request of it: of `route` alone. */
+  decisions_per_request: number
   /** How much of its core the client used. */
   client_share: number
   /** How much of both cores somebody else used. */
@@ -71,9 +74,15 @@ export interface StartSample {
   idle_rss_mb: number
 }
 
+/** One backtest. */
+export interface BacktestSample {
+  seconds: number
+}
+
 type Of =
   | { load: LoadName; value: keyof Sample; over: SideName; under: SideName | null }
   | { load: 'start'; value: keyof StartSample; over: 'durable'; under: 'no-op' }
+  | { load: 'backtest'; value: keyof BacktestSample; over: 'durable'; under: null }
 
 export type Figure = Of & {
   name: string
@@ -151,6 +160,29 @@ export const FIGURES: readonly Figure[] = [
     under: 'durable',
     must: 0.75,
     goal: 0.85,
+  },
+  {
+    ...more,
+    name: 'route-pure',
+    title: 'route decisions without I/O ÷ no-op requests',
+    load: 'route',
+    value: 'decisions_per_request',
+    over: 'no-op',
+    under: null,
+    must: 5,
+    goal: 12,
+  },
+  keyed('route', 'createRouteDecision ÷ no-op', 0.3, 0.45),
+  {
+    name: 'backtest',
+    title: 'backtest of 100 000 decisions, seconds',
+    load: 'backtest',
+    value: 'seconds',
+    over: 'durable',
+    under: null,
+    better: 'less',
+    must: 10,
+    goal: 5,
   },
   { ...atScale, name: 'read-run', title: 'read run, 1 000 000 runs ÷ 10 000', load: 'read-run' },
   { ...atScale, name: 'first-page', title: 'first page, 1 000 000 runs ÷ 10 000', load: 'first-page' },

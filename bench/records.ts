@@ -1,29 +1,17 @@
 import { createClock } from '../src/clock.ts'
-import type { Caller } from '../src/domain/decision.ts'
-import type { Outcome } from '../src/domain/idempotency.ts'
 import { createEntropy } from '../src/entropy.ts'
-import type { Call } from '../src/orchestrator/call.ts'
 import { createOrchestrator } from '../src/orchestrator/orchestrator.ts'
 import { openWriter } from '../src/store/sqlite/connection.ts'
 import { applyMigrations, readMigrations } from '../src/store/sqlite/migrate.ts'
 import { sqliteStore } from '../src/store/sqlite/store.ts'
+import { plainCall, recordOf } from './calls.ts'
 import type { Records } from './no-op.ts'
 import { MIGRATIONS } from './paths.ts'
+import { recordDecision } from './router.ts'
 import { createBodies, runEndBody, stepBody, stepEndBody } from './scenario.ts'
 
-const ANONYMOUS: Caller = { actor: { type: 'anonymous', id: null }, projects: null }
-
-/** A write as the bench itself makes it: nobody asks, nothing is kept for a repeat. */
-export const plainCall: Call<unknown> = {
-  caller: ANONYMOUS,
-  http_request_id: '01JD8Z6V3QK0T2M4N6P8R0S2T4',
-  if_match: null,
-  claim: null,
-  present: () => ({ status: 200, body: '', etag: null, location: null }),
-}
-
-/** Lives one run through the real code, in memory, and keeps what each step answered. */
-export async function recordLifecycle(): Promise<Records> {
+/** Lives one run through the real code, in memory, routes tasks, and keeps what each step answered. */
+export async function recordAnswers(): Promise<Records> {
   const clock = createClock(null)
   const db = openWriter(':memory:')
   applyMigrations(db, readMigrations(MIGRATIONS), clock().text)
@@ -35,6 +23,7 @@ export async function recordLifecycle(): Promise<Records> {
   const step = recordOf(await ledger.createStepAttempt(plainCall, created.run_id, stepBody))
   const stepEnd = recordOf(await ledger.completeStepAttempt(plainCall, step.step_attempt_id, stepEndBody))
   const completed = recordOf(await ledger.completeRun(plainCall, created.run_id, runEndBody))
+  const route = await recordDecision(ledger)
   await store.close()
   return {
     create: created,
@@ -43,10 +32,6 @@ export async function recordLifecycle(): Promise<Records> {
     'complete step': stepEnd,
     'complete run': completed,
     read: completed,
+    route,
   }
-}
-
-function recordOf<T>(outcome: Outcome<T>): T {
-  if ('replayed' in outcome) throw new Error('a write without a key was replayed')
-  return outcome.record
 }

@@ -3,7 +3,14 @@ import { cpus } from 'node:os'
 import { join } from 'node:path'
 import { CACHE } from './build.ts'
 import type { Measured } from './loads.ts'
-import { type Figure, type LoadName, NO_OP_FLOOR, type Sample, type SideName } from './plan.ts'
+import {
+  type BacktestSample,
+  type Figure,
+  type LoadName,
+  NO_OP_FLOOR,
+  type Sample,
+  type SideName,
+} from './plan.ts'
 import { canPin } from './processes.ts'
 import { type Finding, figureTable, find, median, rawTable, startTable } from './report.ts'
 import type { Starts } from './start.ts'
@@ -11,6 +18,7 @@ import type { Starts } from './start.ts'
 export interface Everything {
   measured: Map<LoadName, Measured>
   starts: Starts | null
+  backtests: BacktestSample[] | null
   rounds: number
   round_ms: number
   /** Whether nothing was left out. */
@@ -44,11 +52,12 @@ const flat = ({ figure: { name, title, must, goal, better }, ...finding }: Findi
 })
 
 /** A value of both sides of a figure, round by round. */
-function valuesOf(figure: Figure, { measured, starts }: Everything): [number[], number[] | null] {
+function valuesOf(figure: Figure, { measured, starts, backtests }: Everything): [number[], number[] | null] {
   if (figure.load === 'start') {
     const of = (side: keyof Starts) => starts?.[side].map((sample) => sample[figure.value]) ?? []
     return [of(figure.over), of(figure.under)]
   }
+  if (figure.load === 'backtest') return [backtests?.map((sample) => sample[figure.value]) ?? [], null]
   const of = (side: SideName) => valuesIn(measured, figure.load, side, figure.value)
   return [of(figure.over), figure.under === null ? null : of(figure.under)]
 }
@@ -106,7 +115,10 @@ function notesOn({ measured, isWhole }: Everything): string[] {
   return notes
 }
 
-function writeResults({ measured, starts, rounds, round_ms, isWhole }: Everything, found: object): void {
+function writeResults(
+  { measured, starts, backtests, rounds, round_ms, isWhole }: Everything,
+  found: object,
+): void {
   const results = {
     date: new Date().toISOString(),
     node: process.version,
@@ -117,6 +129,7 @@ function writeResults({ measured, starts, rounds, round_ms, isWhole }: Everythin
     ...found,
     loads: Object.fromEntries([...measured].map(([load, { samples }]) => [load, mapSides(samples)])),
     starts: starts === null ? null : mapSides(starts),
+    backtests,
   }
   // A part must not take the place of the whole.
   const file = isWhole ? join(CACHE, '../results.json') : join(CACHE, 'results.json')

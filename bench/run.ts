@@ -3,11 +3,12 @@
 import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { measureBacktests } from './backtests.ts'
 import { type Build, CACHE, build } from './build.ts'
 import { type Measured, type Workshop, measureLoad } from './loads.ts'
 import { FIGURES, type Figure, LOADS, type LoadName, NO_OP_FLOOR, type SideName } from './plan.ts'
 import { CLIENT_CORE, isAlive, kill, pinSelf, startPinned } from './processes.ts'
-import { recordLifecycle } from './records.ts'
+import { recordAnswers } from './records.ts'
 import { conclude } from './results.ts'
 import { measureStarts } from './start.ts'
 import { storedReads } from './stored-reads.ts'
@@ -52,10 +53,11 @@ async function bench(figures: readonly Figure[]): Promise<number> {
     measured.set(name, await measureLoad(workshop, { name, load: LOADS[name], sides }))
   }
   await kill(workshop.client)
+  const backtests = figures.some(({ load }) => load === 'backtest') ? await measureBacktests(workshop) : null
   const starts = figures.some(({ load }) => load === 'start') ? await startsOf(workshop, built) : null
   progress('')
   const { rounds, round_ms } = workshop
-  return conclude(figures, { measured, starts, rounds, round_ms, isWhole })
+  return conclude(figures, { measured, starts, backtests, rounds, round_ms, isWhole })
 }
 
 /** A folder of this process, gone with it; and what others left behind that were killed. */
@@ -73,7 +75,7 @@ function makeScratch(): string {
 
 async function openWorkshop(built: Build, scratch: string): Promise<Workshop> {
   const records_file = join(scratch, 'records.json')
-  writeFileSync(records_file, JSON.stringify(await recordLifecycle()))
+  writeFileSync(records_file, JSON.stringify(await recordAnswers()))
   return {
     rounds: options.quick === true ? 1 : 5,
     round_ms: options.quick === true ? 1_000 : 4_000,
@@ -90,7 +92,7 @@ async function openWorkshop(built: Build, scratch: string): Promise<Workshop> {
 function loadsOf(figures: readonly Figure[]): Map<LoadName, SideName[]> {
   const loads = new Map<LoadName, SideName[]>()
   for (const { load, over, under } of figures) {
-    if (load === 'start') continue
+    if (load === 'start' || load === 'backtest') continue
     const floor = load === NO_OP_FLOOR.load ? ([NO_OP_FLOOR.over, NO_OP_FLOOR.under] as const) : []
     const sides = [...(loads.get(load) ?? []), over, ...(under === null ? [] : [under]), ...floor]
     loads.set(load, [...new Set(sides)])

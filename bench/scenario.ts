@@ -1,5 +1,7 @@
+import type { RouterConfig } from '../src/contract/documents/router-config.ts'
 import type { CreateRun } from '../src/contract/run.ts'
 import type { CompleteStepAttempt, CreateStepAttempt } from '../src/contract/step.ts'
+import type { Task } from '../src/contract/task.ts'
 
 /** What the client asks for, in the terms of the API: the load generator sends it, the bare server has its routes. */
 export interface Step {
@@ -10,7 +12,7 @@ export interface Step {
   status: 200 | 201
   bodies: readonly object[]
   /** What its answer is about, and so what the next steps can name. */
-  about: 'run' | 'step'
+  about: 'run' | 'step' | 'decision'
 }
 
 /** Runs of many projects: with one, every insert would meet the same end of the index by project. */
@@ -68,3 +70,59 @@ export const LIFECYCLE = [
 ] as const satisfies Step[]
 
 export type StepName = (typeof LIFECYCLE)[number]['name']
+
+const TOOLS = ['aider', 'claude', 'codex', 'eslint', 'gemini', 'git', 'pytest', 'tsc', 'vitest']
+const KINDS = ['code_edit', 'code_review', 'test_run', 'docs_edit', 'refactor', 'triage']
+
+/** Nine tools and twelve rules. */
+export const routerConfig: RouterConfig = {
+  version: '1.0.0',
+  apps: Object.fromEntries(
+    TOOLS.map((tool_id, i) => [
+      tool_id,
+      {
+        kind: 'tool' as const,
+        command: tool_id,
+        capabilities: { task_kinds: [KINDS[i % 6]!, KINDS[(i + 1) % 6]!, KINDS[(i + 2) % 6]!] },
+        limits: { max_parallel: 500 },
+        safety_tier: (['medium', 'high'] as const)[i % 2]!,
+        cost_per_call_usd_micros: 1_000 * (i + 1),
+      },
+    ]),
+  ),
+  routing: {
+    rules: KINDS.flatMap((kind, i) => [
+      {
+        id: `risky-${kind}`,
+        match: { task_kind: [kind], risk_tier: ['high' as const] },
+        min_safety_tier: 'high' as const,
+        strategy: 'fixed' as const,
+      },
+      {
+        id: kind,
+        match: { task_kind: [kind] },
+        strategy: (['auto', 'round_robin', 'fixed'] as const)[i % 3]!,
+      },
+    ]),
+  },
+}
+
+export const taskBodies: Task[] = KINDS.flatMap((task_kind, i) =>
+  (['low', 'medium', 'high'] as const).map((risk_tier) => ({
+    task_kind,
+    project_id: `project-${10 + i}`,
+    phase_id: 'build',
+    classification: { complexity: 'moderate' as const, risk_tier, domain: 'backend' },
+    labels: { team: 'core' },
+  })),
+)
+
+/** A write that makes no event: the decision is its own record. */
+export const ROUTE = {
+  name: 'route',
+  method: 'POST',
+  route: '/v1/routing/decisions',
+  status: 201,
+  about: 'decision',
+  bodies: taskBodies,
+} as const satisfies Step

@@ -15,11 +15,15 @@ import type { Audit } from './audit.ts'
 import { bareApp } from './bare.ts'
 import { type Records, noOpLedger } from './no-op.ts'
 import { answer } from './processes.ts'
+import { decidePurely, prepareRouter } from './router.ts'
 
 /** `single` commits every write by itself; `bare` is Fastify without the product. */
 export type Kind = 'durable' | 'single' | 'no-op' | 'bare'
 
-export type Question = 'commits' | 'audit'
+export type Question = 'commits' | 'audit' | 'decide'
+
+/** How long it decides when it is asked to. */
+const DECIDE_MS = 500
 
 interface Ledger {
   orchestrator: Orchestrator
@@ -34,8 +38,14 @@ const { values } = parseArgs({
     dir: { type: 'string', default: '' },
     records: { type: 'string', default: '' },
     level: { type: 'string', default: 'silent' },
+    routes: { type: 'boolean', default: false },
   },
 })
+const ANSWERS: Record<Question, () => unknown> = {
+  commits: () => ({ commits: ledger?.commits() ?? 0 }),
+  audit: () => ledger?.audit(),
+  decide: () => ({ per_s: decidePurely(DECIDE_MS) }),
+}
 const clock = createClock(null)
 const entropy = createEntropy()
 
@@ -43,9 +53,7 @@ const kind = values.kind as Kind
 const ledger = kind === 'bare' ? null : await ledgerOf(kind)
 const app = ledger === null ? bareApp(records()) : await productApp(ledger)
 await app.listen({ host: '127.0.0.1', port: 0 })
-answer(({ question }: { question: Question }) =>
-  question === 'commits' ? { commits: ledger?.commits() ?? 0 } : ledger?.audit(),
-)
+answer(({ question }: { question: Question }) => ANSWERS[question]())
 process.send?.({ port: (app.server.address() as AddressInfo).port })
 
 function records(): Records {
@@ -64,7 +72,15 @@ async function ledgerOf(ledgerKind: 'durable' | 'single' | 'no-op'): Promise<Led
     write_queue_max: SETTINGS.write_queue_max.default,
     ...(ledgerKind === 'single' && { group_max: 1 }),
   })
-  return { ...opened, orchestrator: createOrchestrator({ store: opened.store, clock, entropy }) }
+  const orchestrator = createOrchestrator({ store: opened.store, clock, entropy })
+  if (!values.routes) return { ...opened, orchestrator }
+  await prepareRouter(orchestrator)
+  const before = await opened.audit() // what is there already was not asked for by the load
+  const audit = async (): Promise<Audit> => {
+    const now = await opened.audit()
+    return { ...now, events: now.events - before.events, decisions: now.decisions - before.decisions }
+  }
+  return { ...opened, orchestrator, audit }
 }
 
 async function productApp({ orchestrator, store }: Ledger) {

@@ -9,7 +9,7 @@ import { applyMigrations, readMigrations } from '../src/store/sqlite/migrate.ts'
 import { databaseFile } from '../src/store/sqlite/open.ts'
 import { sqliteStore } from '../src/store/sqlite/store.ts'
 import { MIGRATIONS } from './paths.ts'
-import { plainCall } from './records.ts'
+import { plainCall } from './calls.ts'
 import { createBodies } from './scenario.ts'
 
 /** A data directory that holds so many runs, and some of their ids. */
