@@ -19,6 +19,9 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { generate } from '../src/generate.ts'
 import { clientOf } from './http/client.ts'
 import { openTestApp } from './support/http.ts'
+import { FULL_TASK, aRequest } from './support/requests.ts'
+import { activate } from './support/router.ts'
+import { documents } from '../src/contract/documents/index.ts'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
 const file = (path: string): string => readFileSync(join(ROOT, path), 'utf8')
@@ -72,8 +75,8 @@ describe('the schemas of documents', () => {
   )
   const named = new Map(schemas)
 
-  it('are those of runs, step attempts and events, and stand alone', () => {
-    expect([...named.keys()]).toEqual(['run_event.v1', 'run_record.v1', 'step_attempt.v1'])
+  it('are those of all documents, and stand alone', () => {
+    expect([...named.keys()].sort()).toEqual([...documents.keys()].sort())
     for (const [name] of schemas)
       expect(file(`schemas/${name}.json`)).not.toMatch(/"\$ref": "(?!#\/\$defs\/)/)
   })
@@ -83,8 +86,11 @@ describe('the schemas of documents', () => {
     const client = clientOf(app)
     const step = await client.aStep('failed')
     const run = (await client.get(`/v1/runs/${step.run_id}`)).body
+    await activate(app)
+    const request = await aRequest(client, { ...FULL_TASK, run_id: step.run_id })
     const events = (await client.get(`/v1/runs/${step.run_id}/events`)).body.items
     const records = [
+      ['execution_request.v1', request],
       ['run_record.v1', run],
       ['step_attempt.v1', step],
     ] as [string, unknown][]

@@ -137,7 +137,7 @@ export const RouteDecision = named(
   closed(
     { route_decision_id: ref(Ulid), ...answerFields, created_at: ref(Timestamp) },
     {
-      description: 'The stored answer to: which tool, and why?',
+      description: 'The stored answer to the question which tool, and why.',
       examples: [
         {
           route_decision_id: '01JD8Z6V4M1N3P5Q7R9S1T3V5W',

@@ -10,7 +10,6 @@ import { endedRequest } from './ending.ts'
 import { LedgerError } from './error.ts'
 import { requireMatch, sees } from './guard.ts'
 import { buildRequest } from './request.ts'
-import { requestMachine } from './request-machine.ts'
 import { checkScope } from './resource-scope.ts'
 import { projectOf, requireOpen, requireRouting, route, runOf, taskRouted } from './route-decision.ts'
 import { type Entry, entered, joined } from './run-entry.ts'
@@ -38,7 +37,6 @@ export function createExecutionRequest(
     created_by: createdBy(given),
     created_at: given.now,
   })
-  const edge = requestMachine.edge('queued', 'create')
   const request: ExecutionRequest = {
     ...built.document,
     content_hash: built.content_hash,
@@ -57,8 +55,8 @@ export function createExecutionRequest(
     drafts: [
       taskRouted(decision),
       {
-        kind: edge.event,
-        to: edge.to,
+        kind: 'request_created',
+        to: request.state,
         payload_text: canonicalText({ execution_request: request }),
       },
     ],

@@ -116,7 +116,10 @@ function unknownApps(rule: RuleView, index: number, byId: ReadonlyMap<string, Ap
   )
 }
 
-/** A rule without kinds matches every kind: an app that can do anything at all is enough for it. */
+/**
+ * A rule without kinds matches every kind: an app that can do anything at all is enough for it. One with an empty
+ * list matches none, which is warned of, or its list is a fault of form.
+ */
 function incapable(rule: RuleView, index: number, byId: ReadonlyMap<string, AppView>): Fault[] {
   const { select_from } = rule
   const selected = (select_from ?? [...byId.keys()]).flatMap((tool_id) => byId.get(tool_id) ?? [])
@@ -124,7 +127,7 @@ function incapable(rule: RuleView, index: number, byId: ReadonlyMap<string, AppV
   const kinds = rule.match.get('task_kind')
   const canDo = ({ task_kinds }: AppView): boolean =>
     kinds === undefined ? task_kinds.size > 0 : [...kinds].some((kind) => task_kinds.has(kind))
-  if (namesOnlyUnknown || selected.some(canDo)) return []
+  if (namesOnlyUnknown || kinds?.size === 0 || selected.some(canDo)) return []
   const of = kinds === undefined ? 'anything' : `any kind that the rule matches (${someOf([...kinds])})`
   const at = select_from === null ? [] : ['select_from']
   return [{ pointer: pointerTo('routing', 'rules', index, ...at), detail: `holds no app that can do ${of}` }]

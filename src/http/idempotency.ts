@@ -44,8 +44,8 @@ function keyOf(header: string): string | null {
  * key, which we advise to be a ULID: a random beginning would dirty another page of the index with each write.
  */
 function claimKey({ caller, method, url, params }: FastifyRequest, key: string): string {
-  const { run_id, step_attempt_id } = params as { run_id?: string; step_attempt_id?: string }
-  const prefix = run_id ?? step_attempt_id ?? key.slice(0, PREFIX_LENGTH)
+  const { run_id, step_attempt_id, execution_request_id } = params as Partial<Record<string, string>>
+  const prefix = run_id ?? step_attempt_id ?? execution_request_id ?? key.slice(0, PREFIX_LENGTH)
   const scope = `${caller.actor.id ?? ''}\n${method}\n${pathOf(url)}\n${key}`
   return prefix + hash('sha256', scope, 'base64url').slice(0, DIGEST_LENGTH)
 }

@@ -1,3 +1,4 @@
+import type { TObject } from '@sinclair/typebox'
 import addFormats from 'ajv-formats'
 import { Ajv2020 } from 'ajv/dist/2020.js'
 import { describe, expect, it } from 'vitest'
@@ -5,6 +6,7 @@ import { Ulid } from '../../src/contract/common.ts'
 import { document, standalone } from '../../src/contract/documents/document.ts'
 import { documents } from '../../src/contract/documents/index.ts'
 import { Event } from '../../src/contract/event.ts'
+import { ExecutionRequest } from '../../src/contract/execution-request.ts'
 import { ref } from '../../src/contract/named.ts'
 import { Run } from '../../src/contract/run.ts'
 import { StepAttempt } from '../../src/contract/step.ts'
@@ -35,10 +37,11 @@ interface Node {
 }
 
 /** Documents that an API resource is too: they take what the resource has beside the fields of the table. */
-const RESOURCES: Record<string, typeof Run | typeof StepAttempt | typeof Event> = {
+const RESOURCES: Record<string, Pick<TObject, 'properties' | 'examples'>> = {
   'run_record.v1': Run,
   'step_attempt.v1': StepAttempt,
   'run_event.v1': Event,
+  'execution_request.v1': ExecutionRequest,
 }
 
 const ROUTER_FIELDS = [

@@ -1,10 +1,12 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import type { ExecutionRequest } from '../../src/contract/execution-request.ts'
 import type { Run } from '../../src/contract/run.ts'
 import type { StepAttempt } from '../../src/contract/step.ts'
 import type { KeyScope } from '../../src/keys.ts'
 import { type Json, type TestApp, aKey, aKeyFor, assemble, exchange, openTestApp } from '../support/http.ts'
 import { type Client, clientOf } from './client.ts'
-import { OPERATIONS, table, withId } from './operations.ts'
+import { CONFIG, activate } from '../support/router.ts'
+import { OPERATIONS, idOf, sentOf, table, withId } from './operations.ts'
 
 const keys = {
   read: aKey('read'),
@@ -13,8 +15,6 @@ const keys = {
   admin: aKey('admin'),
   mine: aKeyFor(['mine', 'mine too'], 'admin'),
 }
-
-const chars = (count: number) => '0'.repeat(count)
 
 let app: TestApp
 
@@ -112,8 +112,8 @@ describe('who calls', () => {
 })
 
 describe('a key that is bound to projects', () => {
-  let theirs: { run: Run; step: StepAttempt }
-  let mine: { run: Run; step: StepAttempt }
+  let theirs: { run: Run; step: StepAttempt; request: ExecutionRequest }
+  let mine: typeof theirs
   const bound = () => as(keys.mine.key)
 
   beforeAll(async () => {
@@ -121,25 +121,33 @@ describe('a key that is bound to projects', () => {
     const make = async (project_id: string) => {
       const run = await everybody.aRun('running', { project_id })
       const step = await everybody.aStepIn(run)
-      return { run: (await everybody.get(`/v1/runs/${run.run_id}`)).body, step }
+      const { body: request } = await everybody.post('/v1/execution-requests', {
+        task_kind: 'code_edit',
+        project_id,
+        phase_id: 'build',
+        run_id: run.run_id,
+      })
+      return { run: (await everybody.get(`/v1/runs/${run.run_id}`)).body, step, request }
     }
+    await activate(app, CONFIG, keys.admin.key)
     theirs = await make('theirs')
     mine = await make('mine')
-    app.db
-      .exec(`INSERT INTO events (event_id, run_seq, ts, kind, actor_type, payload, payload_salt, payload_hash, hash)
-      VALUES ('01JD8Z6V3RT7W9Y1A3C5E7G9J1', 1, '2026-01-05T09:30:00.000Z', 'audit_loss_accepted', 'system', '{}', '${chars(32)}', '${chars(64)}', '${chars(64)}')`)
   })
 
-  const addressed = OPERATIONS.filter(({ template }) => template.includes('_id}'))
+  /** By the parameter that names it: what is another project's. */
+  const OF_OTHERS: Record<string, () => string> = {
+    run_id: () => theirs.run.run_id,
+    step_attempt_id: () => theirs.step.step_attempt_id,
+    execution_request_id: () => theirs.request.request_id,
+    route_decision_id: () => theirs.request.assignment!.route_decision_id,
+  }
+  const addressed = OPERATIONS.filter((operation) => (idOf(operation) ?? '') in OF_OTHERS)
 
   it.each(table(addressed))('finds nothing of others at %s', async (_name, operation) => {
     const ask = await operation.prepare(as(keys.admin.key))
-    const id = operation.template.includes('step_attempt_id')
-      ? theirs.step.step_attempt_id
-      : theirs.run.run_id
-    const path = withId(ask.path, id)
+    const path = withId(operation, ask.path, OF_OTHERS[idOf(operation)!]!())
     const before = app.writes()
-    const sent = operation.method === 'GET' ? {} : { body: ask.body }
+    const sent = sentOf(operation, ask)
     const refused = await app.request(operation.method, path, { ...sent, as: keys.mine.key })
     expect(refused.status).toBe(404)
     const if_match = { 'if-match': '"77"', 'if-none-match': '*' }
@@ -192,7 +200,7 @@ describe('a key that is bound to projects', () => {
     const everything = (await as(keys.admin.key).get('/v1/events?limit=500')).body.items
     expect(everything.some((event: Json) => event.run_id === null)).toBe(true)
     const own = new Set((await bound().get('/v1/runs?limit=500')).body.items.map((run: Run) => run.run_id))
-    for (const query of ['', '&order=desc', '&after=0', '&project_id=theirs', '&kind=audit_loss_accepted']) {
+    for (const query of ['', '&order=desc', '&after=0', '&project_id=theirs', '&kind=config_activated']) {
       const { body } = await bound().get(`/v1/events?limit=500${query}`)
       expect(body.items.filter((event: Json) => !own.has(event.run_id))).toEqual([])
     }

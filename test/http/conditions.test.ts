@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Answer, TestApp } from '../support/http.ts'
 import { openTestApp } from '../support/http.ts'
 import { type Client, clientOf } from './client.ts'
-import { type Ask, OPERATIONS, UNKNOWN_ID, hasHeader, table, withId } from './operations.ts'
+import { type Ask, OPERATIONS, hasHeader, sentOf, table, withUnknownId } from './operations.ts'
 
 let app: TestApp
 let client: Client
@@ -101,14 +101,14 @@ describe.each(named('If-Match'))('If-Match at %s', (_name, operation) => {
 
   it('is looked at only where the resource exists', async () => {
     const ask = await operation.prepare(client)
-    const nowhere = { ...ask, path: withId(ask.path, UNKNOWN_ID) }
+    const nowhere = { ...ask, path: withUnknownId(operation, ask.path) }
     expect((await send(nowhere, '"77"')).status).toBe(404)
   })
 
   it('comes before the state: a command that is stale is 412, whatever it would be otherwise', async () => {
     const ask = await operation.prepare(client)
     const etag = await etagAt(ask.version_of!)
-    await app.request(operation.method, ask.path, { body: ask.body })
+    await app.request(operation.method, ask.path, sentOf(operation, ask))
     expect((await send(ask, etag)).status).toBe(AGAIN[operation.operation_id] ?? 412)
   })
 })

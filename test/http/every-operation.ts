@@ -14,12 +14,16 @@ import {
   type Ask,
   COMMITTED,
   type KnownOperation,
-  UNKNOWN_ID,
+  WITHOUT_CHOICE,
   hasHeader,
+  idOf,
+  isWrite,
   mayAnswer,
+  scopeOf,
   sentOf,
   table,
-  withId,
+  withMalformedId,
+  withUnknownId,
 } from './operations.ts'
 import { troublesOfTheStore } from './store-troubles.ts'
 
@@ -59,7 +63,12 @@ function refusalsOfRequests(all: KnownOperation[]): void {
     const prepared = await operation.prepare(clientOf(app()))
     const before = app().writes()
     const { path = prepared.path, ...sent } = change(prepared)
-    const answer = await app().request(operation.method, path, { ...sentOf(operation, prepared), ...sent })
+    const headers = { ...prepared.headers, ...sent.headers }
+    const answer = await app().request(operation.method, path, {
+      ...sentOf(operation, prepared),
+      ...sent,
+      headers,
+    })
     const written = app().writes() - before
     return { answer, written }
   }
@@ -68,8 +77,8 @@ function refusalsOfRequests(all: KnownOperation[]): void {
     code: answer.body.code,
     written,
   })
-  const writes = all.filter(({ method }) => method !== 'GET')
-  const withIds = all.filter(({ template }) => template.includes('_id}'))
+  const withBodies = all.filter(({ method }) => method !== 'GET')
+  const withIds = all.filter((operation) => idOf(operation) !== null)
 
   it.each(table(all))('%s succeeds as documented', async (_name, operation) => {
     const { answer } = await ask(operation)
@@ -77,7 +86,9 @@ function refusalsOfRequests(all: KnownOperation[]): void {
   })
 
   it.each(table(all))('%s refuses a query parameter that it does not know', async (_name, operation) => {
-    const refused = await ask(operation, ({ path }) => ({ path: `${path}?dry_run=true` }))
+    const refused = await ask(operation, ({ path }) => ({
+      path: `${path}${path.includes('?') ? '&' : '?'}dry_run=true`,
+    }))
     expect(refusal(refused)).toEqual({ status: 400, code: 'validation_failed', written: 0 })
     expect(refused.answer.body.errors).toEqual([{ parameter: 'dry_run', detail: 'is not known here' }])
   })
@@ -92,14 +103,14 @@ function refusalsOfRequests(all: KnownOperation[]): void {
     expect(refusal(refused)).toEqual({ status: 403, code: 'origin_refused', written: 0 })
   })
 
-  it.each(table(withIds))('%s refuses an id that is no ULID', async (_name, operation) => {
-    const refused = await ask(operation, ({ path }) => ({ path: withId(path, 'latest') }))
+  it.each(table(withIds))('%s refuses an id that can be none', async (_name, operation) => {
+    const refused = await ask(operation, ({ path }) => ({ path: withMalformedId(operation, path) }))
     expect(refusal(refused)).toEqual({ status: 400, code: 'validation_failed', written: 0 })
-    expect(refused.answer.body.errors[0].parameter).toMatch(/^(run|step_attempt)_id$/)
+    expect(refused.answer.body.errors[0].parameter).toBe(idOf(operation))
   })
 
   it.each(table(withIds))('%s finds nothing under an unknown id', async (_name, operation) => {
-    const refused = await ask(operation, ({ path }) => ({ path: withId(path, UNKNOWN_ID) }))
+    const refused = await ask(operation, ({ path }) => ({ path: withUnknownId(operation, path) }))
     expect(refusal(refused)).toMatchObject({ status: 404, written: 0 })
   })
 
@@ -111,26 +122,26 @@ function refusalsOfRequests(all: KnownOperation[]): void {
     },
   )
 
-  it.each(table(writes))('%s refuses a body that is not JSON', async (_name, operation) => {
+  it.each(table(withBodies))('%s refuses a body that is not JSON', async (_name, operation) => {
     const headers = { 'content-type': 'application/json' }
     const refused = await ask(operation, () => ({ body: undefined, raw: '{"a":', headers }))
     expect(refusal(refused)).toEqual({ status: 400, code: 'malformed_json', written: 0 })
   })
 
-  it.each(table(writes))('%s refuses a body above 1 MiB', async (_name, operation) => {
+  it.each(table(withBodies))('%s refuses a body above 1 MiB', async (_name, operation) => {
     const headers = { 'content-type': 'application/json' }
     const raw = `{}${' '.repeat(LIMITS.body_bytes)}`
     const refused = await ask(operation, () => ({ body: undefined, raw, headers }))
     expect(refusal(refused)).toEqual({ status: 413, code: 'body_too_large', written: 0 })
   })
 
-  it.each(table(writes))('%s refuses a body that is not declared as JSON', async (_name, operation) => {
+  it.each(table(withBodies))('%s refuses a body that is not declared as JSON', async (_name, operation) => {
     const headers = { 'content-type': 'text/plain' }
     const refused = await ask(operation, () => ({ body: undefined, raw: '{}', headers }))
     expect(refusal(refused)).toEqual({ status: 415, code: 'unsupported_media_type', written: 0 })
   })
 
-  it.each(table(writes.filter((operation) => mayAnswer(operation, 412))))(
+  it.each(table(all.filter((operation) => mayAnswer(operation, 412))))(
     '%s refuses another version than the current one',
     async (_name, operation) => {
       const refused = await ask(operation, () => ({ headers: { 'if-match': '"77"' } }))
@@ -138,8 +149,18 @@ function refusalsOfRequests(all: KnownOperation[]): void {
     },
   )
 
-  it.each(table(writes).filter(([name]) => name !== 'startRun'))(
-    // its only body is {}
+  it.each(table(all.filter((operation) => mayAnswer(operation, 428))))(
+    '%s asks for the version that the caller has seen',
+    async (_name, operation) => {
+      const { path, body } = await operation.prepare(clientOf(app()))
+      const before = app().writes()
+      const answer = await app().request(operation.method, path, { body })
+      const refused = { answer, written: app().writes() - before }
+      expect(refusal(refused)).toEqual({ status: 428, code: 'precondition_required', written: 0 })
+    },
+  )
+
+  it.each(table(all.filter(isWrite)).filter(([name]) => !WITHOUT_CHOICE.includes(name)))(
     '%s refuses a key that came with another body',
     async (_name, operation) => {
       const { path, body, other_body } = await operation.prepare(clientOf(app()))
@@ -187,9 +208,10 @@ function refusalsOfCallers(all: KnownOperation[]): void {
     expect(await ask(operation)).toEqual(refused)
   })
 
-  it.each(table(keyed))('%s needs the scope of its method', async (_name, operation) => {
-    const [enough, too_little] = operation.method === 'GET' ? [keys.read, keys.none] : [keys.write, keys.read]
+  it.each(table(keyed))('%s needs its scope', async (_name, operation) => {
+    const scope = scopeOf(operation)
+    const too_little = { read: keys.none, write: keys.read, admin: keys.write }[scope]
     expect(await ask(operation, too_little.key)).toMatchObject({ status: 403, code: 'forbidden', written: 0 })
-    expect((await ask(operation, enough.key)).status).toBeLessThan(300)
+    expect((await ask(operation, keys[scope].key)).status).toBeLessThan(300)
   })
 }

@@ -47,11 +47,11 @@ async function writesOf(act: () => Promise<unknown>): Promise<number> {
 }
 
 describe.each(table(WRITES))('a repeated key at %s', (_name, operation) => {
-  const send = ({ path, body }: Ask, key: string | string[], more: Sent = {}) =>
+  const send = ({ path, body, headers }: Ask, key: string | string[], more: Sent = {}) =>
     app.request(operation.method, path, {
       body,
       ...more,
-      headers: { 'idempotency-key': key, ...more.headers },
+      headers: { ...headers, 'idempotency-key': key, ...more.headers },
     })
 
   it('gets the first answer again, and has no effect', async () => {

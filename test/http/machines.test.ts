@@ -23,8 +23,8 @@ const commandsOf = (name: string, state: string): string[] =>
     .map(({ command }) => command)
 
 describe('the state machines', () => {
-  it('are those of runs and of step attempts', () => {
-    expect(machines.map(({ name }) => name)).toEqual(['run', 'step_attempt'])
+  it('are those of runs, of step attempts and of execution requests', () => {
+    expect(machines.map(({ name }) => name)).toEqual(['run', 'step_attempt', 'execution_request'])
   })
 
   it.each([
@@ -38,6 +38,9 @@ describe('the state machines', () => {
     ['step_attempt', 'failed', ['retry']],
     ['step_attempt', 'canceled', ['retry']],
     ['step_attempt', 'succeeded', []],
+    ['execution_request', 'blocked', ['cancel']],
+    ['execution_request', 'queued', ['cancel']],
+    ['execution_request', 'canceled', []],
   ])('of a %s that is %s allow %j', (name, state, commands) => {
     expect(commandsOf(name, state).sort()).toEqual([...commands].sort())
   })
@@ -52,6 +55,7 @@ describe('the state machines', () => {
     expect(terminal).toEqual([
       ['canceled', 'quarantined', 'succeeded'],
       ['canceled', 'failed', 'succeeded'],
+      ['canceled'],
     ])
   })
 

@@ -1,8 +1,9 @@
 import { readFileSync } from 'node:fs'
 import type { Operation } from '../support/document.ts'
 import { type Document, operationsOf } from '../support/document.ts'
-import type { Sent } from '../support/http.ts'
+import type { Headers, Sent } from '../support/http.ts'
 import type { Client } from './client.ts'
+import { PREPARE_ROUTING } from './operations-routing.ts'
 
 /** A request that succeeds. */
 export interface Ask {
@@ -12,7 +13,12 @@ export interface Ask {
   other_body?: unknown
   /** Where the resource is whose version `If-Match` names. */
   version_of?: string
+  /** Without these it would be refused. */
+  headers?: Headers
 }
+
+/** Makes what an operation needs, anew each time. */
+export type Prepare = (client: Client) => Promise<Ask>
 
 export interface KnownOperation {
   operation_id: string
@@ -20,11 +26,11 @@ export interface KnownOperation {
   /** The path with its parameters in braces. */
   template: string
   operation: Operation
-  /** Makes what the operation needs, anew each time. */
-  prepare: (client: Client) => Promise<Ask>
+  prepare: Prepare
 }
 
-const PREPARE: Record<string, KnownOperation['prepare']> = {
+const PREPARE: Record<string, Prepare> = {
+  ...PREPARE_ROUTING,
   createRun: async () => ({
     path: '/v1/runs',
     body: { project_id: 'shop', phase_id: 'build', labels: { team: 'core' } },
@@ -109,6 +115,9 @@ const PREPARE: Record<string, KnownOperation['prepare']> = {
   },
   listEvents: async () => ({ path: '/v1/events' }),
   verifyRunEvents: async (client) => ({ path: `${await runPath(client)}/events/verify` }),
+  listSchemas: async () => ({ path: '/v1/schemas' }),
+  getSchema: async () => ({ path: '/v1/schemas/run_record.v1' }),
+  validateDocument: async () => ({ path: '/v1/schemas/run_record.v1/validate', body: {} }),
   listStateMachines: async () => ({ path: '/v1/state-machines' }),
   getLiveness: async () => ({ path: '/livez' }),
   getReadiness: async () => ({ path: '/readyz' }),
@@ -138,15 +147,13 @@ export const OPERATIONS: KnownOperation[] = operationsOf(COMMITTED).map(({ metho
 export const tagged = (tag: string): KnownOperation[] =>
   OPERATIONS.filter(({ operation }) => operation.tags.includes(tag))
 
-export const WRITES = OPERATIONS.filter(({ method }) => method !== 'GET')
-export const READS = OPERATIONS.filter(({ method }) => method === 'GET')
-
 /** For it.each: the name comes first. */
 export const table = (operations: KnownOperation[]) =>
   operations.map((operation) => [operation.operation_id, operation] as const)
 
-/** What the method lets be sent. */
-export const sentOf = ({ method }: KnownOperation, { body }: Ask): Sent => (method === 'GET' ? {} : { body })
+/** What goes with the path. */
+export const sentOf = ({ method }: KnownOperation, { body, headers = {} }: Ask): Sent =>
+  method === 'GET' ? {} : { body, headers }
 
 /** Whether the document says that the operation can answer so. */
 export const mayAnswer = ({ operation }: KnownOperation, status: number, code = ''): boolean =>
@@ -155,8 +162,50 @@ export const mayAnswer = ({ operation }: KnownOperation, status: number, code = 
 export const hasHeader = ({ operation }: KnownOperation, name: string): boolean =>
   operation.parameters?.some((parameter) => parameter.in === 'header' && parameter.name === name) ?? false
 
-/** The path of the request with an id that nothing has, or that is no id. */
-export const withId = (path: string, id: string): string =>
-  path.replace(/^\/v1\/(runs|steps)\/[^/]+/, `/v1/$1/${id}`)
+/** Whether it changes anything; not all that is sent with POST does. */
+export const isWrite = (operation: KnownOperation): boolean => hasHeader(operation, 'Idempotency-Key')
+
+export const WRITES = OPERATIONS.filter(isWrite)
+export const READS = OPERATIONS.filter(({ method }) => method === 'GET')
+
+/** Their only body is `{}`. */
+export const WITHOUT_CHOICE = ['startRun', 'activateRouterConfig', 'resumeTool']
+
+const OF_ADMINISTRATORS = ['createRouterConfig', 'activateRouterConfig', 'pauseTool', 'resumeTool']
+
+/** What a key needs for it. */
+export function scopeOf(operation: KnownOperation): 'read' | 'write' | 'admin' {
+  if (OF_ADMINISTRATORS.includes(operation.operation_id)) return 'admin'
+  return isWrite(operation) ? 'write' : 'read'
+}
 
 export const UNKNOWN_ID = '01JD8Z6V3QK0T2M4N6P8R0S2T4'
+
+const ULIDS = { unknown: UNKNOWN_ID, malformed: 'latest' }
+
+/** By the parameter that names a resource: what nothing has, and what nothing can have. */
+const IDS: Record<string, { unknown: string; malformed: string }> = {
+  run_id: ULIDS,
+  step_attempt_id: ULIDS,
+  route_decision_id: ULIDS,
+  execution_request_id: ULIDS,
+  config_version: { unknown: '999999', malformed: 'latest' },
+  tool_id: { unknown: 'nobody', malformed: 'x'.repeat(201) },
+  name: { unknown: 'nothing.v1', malformed: 'x'.repeat(201) },
+}
+
+/** The parameter by which the operation names its resource, if it does. */
+export const idOf = ({ template }: Pick<KnownOperation, 'template'>): string | null =>
+  Object.keys(IDS).find((parameter) => template.includes(`{${parameter}}`)) ?? null
+
+/** The path of the request for another resource than the one that was prepared. */
+export function withId({ template }: Pick<KnownOperation, 'template'>, path: string, id: string): string {
+  const place = template.split('/').findIndex((part) => part.startsWith('{'))
+  return path.split('/').with(place, id).join('/')
+}
+
+export const withUnknownId = (operation: KnownOperation, path: string): string =>
+  withId(operation, path, IDS[idOf(operation) ?? '']!.unknown)
+
+export const withMalformedId = (operation: KnownOperation, path: string): string =>
+  withId(operation, path, IDS[idOf(operation) ?? '']!.malformed)

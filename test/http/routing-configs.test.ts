@@ -3,6 +3,8 @@ import { stringify } from 'yaml'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { type TestApp, aKey, aKeyFor, openTestApp } from '../support/http.ts'
 import { CONFIG, activate, configWith } from '../support/router.ts'
+import { everyOperation, meetAllTheyPromise } from './every-operation.ts'
+import { tagged } from './operations.ts'
 
 let app: TestApp
 beforeEach(async () => {
@@ -329,3 +331,9 @@ describe('with keys', () => {
     expect((await keyed.request('GET', `${CONFIGS}/1`, { as: bound.key })).status).toBe(200)
   })
 })
+
+const operations = tagged('routing').filter(
+  ({ template, operation_id }) => template.startsWith(CONFIGS) && operation_id !== 'backtestRouterConfig',
+)
+everyOperation(operations)
+meetAllTheyPromise(operations, { 'activateRouterConfig 422 idempotency_key_reused': 'its only body is {}' })

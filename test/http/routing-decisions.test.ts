@@ -3,6 +3,8 @@ import type { RouteDecision } from '../../src/contract/routing.ts'
 import { NO_ID } from '../support/builders.ts'
 import { type Sent, type TestApp, aKey, aKeyFor, openTestApp } from '../support/http.ts'
 import { CONFIG, activate, configWith } from '../support/router.ts'
+import { everyOperation, meetAllTheyPromise } from './every-operation.ts'
+import { tagged } from './operations.ts'
 
 let app: TestApp
 beforeEach(async () => {
@@ -257,3 +259,8 @@ describe('with keys', () => {
     await keyed.close()
   })
 })
+
+// Those of configurations have files of their own.
+const operations = tagged('routing').filter(({ template }) => !template.startsWith('/v1/routing/configs'))
+everyOperation(operations)
+meetAllTheyPromise(operations)

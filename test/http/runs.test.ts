@@ -2,6 +2,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { CommandStatus, RunTransitions } from '../../src/contract/machine.ts'
 import type { Run } from '../../src/contract/run.ts'
 import { START, type TestApp, openTestApp } from '../support/http.ts'
+import { aRequest } from '../support/requests.ts'
+import { activate } from '../support/router.ts'
 import { type Client, RUN_STATES, clientOf } from './client.ts'
 import { everyOperation, meetAllTheyPromise } from './every-operation.ts'
 import { tagged } from './operations.ts'
@@ -155,6 +157,19 @@ describe('commands to a run', () => {
       allowed_commands: ['fail', 'quarantine', 'cancel'],
       steps_running: 21,
       step_attempt_ids: ids.slice(0, 20),
+    })
+  })
+
+  it('refuses a success while execution requests are open', async () => {
+    await activate(app)
+    const run = await client.aRun('running')
+    const { request_id } = await aRequest(client, { run_id: run.run_id })
+    const { body } = await client.post(`${pathOf(run)}/complete`, { status: 'succeeded' })
+    expect(body).toMatchObject({
+      status: 409,
+      code: 'requests_open',
+      requests_open: 1,
+      execution_request_ids: [request_id],
     })
   })
 

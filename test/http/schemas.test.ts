@@ -12,6 +12,8 @@ import { AnyDocument, DocumentVerdict, SchemaList } from '../../src/contract/sch
 import { type AppOptions, buildApp } from '../../src/http/app.ts'
 import { buildChecks } from '../../src/http/validation.ts'
 import { newKey } from '../../src/keys.ts'
+import { everyOperation, meetAllTheyPromise } from './every-operation.ts'
+import { tagged } from './operations.ts'
 
 interface Fault {
   pointer: string
@@ -307,4 +309,14 @@ it('is described with every answer that it gives', () => {
     ['validateDocument', 'schemas', '200 400 401 403 404 413 415 421 500 503'],
   ])
   expect(Object.keys(components.schemas).filter((name) => !/^[A-Z][A-Za-z0-9]*$/.test(name))).toEqual([])
+})
+
+everyOperation(tagged('schemas'))
+meetAllTheyPromise(tagged('schemas'), {
+  'listSchemas 500 internal_error': 'it answers from memory',
+  'listSchemas 503 store_unavailable': 'it answers from memory',
+  'getSchema 500 internal_error': 'it answers from memory',
+  'getSchema 503 store_unavailable': 'it answers from memory',
+  'validateDocument 500 internal_error': 'it answers from memory',
+  'validateDocument 503 store_unavailable': 'it answers from memory',
 })

@@ -1,6 +1,8 @@
 import { beforeEach, describe, expect, it } from 'vitest'
 import { type Sent, type TestApp, aKey, aKeyFor, openTestApp } from '../support/http.ts'
 import { CONFIG, activate, configWith } from '../support/router.ts'
+import { everyOperation, meetAllTheyPromise } from './every-operation.ts'
+import { tagged } from './operations.ts'
 
 let app: TestApp
 beforeEach(async () => {
@@ -217,3 +219,6 @@ describe('pauseTool and resumeTool', () => {
     await keyed.close()
   })
 })
+
+everyOperation(tagged('tools'))
+meetAllTheyPromise(tagged('tools'), { 'resumeTool 422 idempotency_key_reused': 'its only body is {}' })

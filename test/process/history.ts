@@ -1,5 +1,6 @@
 import { expect } from 'vitest'
 import type { Event, EventVerification } from '../../src/contract/event.ts'
+import type { ExecutionRequest } from '../../src/contract/execution-request.ts'
 import type { RunTransitions } from '../../src/contract/machine.ts'
 import type { Run } from '../../src/contract/run.ts'
 import type { StepAttempt } from '../../src/contract/step.ts'
@@ -19,6 +20,10 @@ export async function readWholeHistory(connection: Connection, run_id: string): 
   const path = `/v1/runs/${run_id}`
   const run = bodyOf<Run>(await connection.get(path))
   const steps = await readAll<StepAttempt>(connection, `${path}/steps?limit=500`)
+  const requests = await readAll<ExecutionRequest>(
+    connection,
+    `/v1/execution-requests?run_id=${run_id}&order=asc&limit=500`,
+  )
   const events = await readAll<Event>(connection, `${path}/events?limit=500`)
   const verification = bodyOf<EventVerification>(await connection.get(`${path}/events/verify`))
   const transitions = bodyOf<RunTransitions>(await connection.get(`${path}/transitions`))
@@ -32,7 +37,7 @@ export async function readWholeHistory(connection: Connection, run_id: string): 
     last_hash: events.at(-1)!.hash,
     first_bad: null,
   })
-  expect(fold(events)).toEqual({ run, step_attempts: steps })
+  expect(fold(events)).toEqual({ run, step_attempts: steps, execution_requests: requests })
   expectOrder(events)
   // The only place where the count of running attempts, which the run's row keeps, can be seen.
   const succeed = transitions.commands.find(({ command }) => command === 'succeed')!

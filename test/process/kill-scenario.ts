@@ -1,7 +1,7 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import { expect } from 'vitest'
 import type { Run } from '../../src/contract/run.ts'
-import { type Connection, Unanswered, bodyOf, connect, inLanes, randomFrom } from '../support/client.ts'
+import { type Connection, Unanswered, bodyOf, inLanes, onConnections, randomFrom } from '../support/client.ts'
 import { type ServerProcess, startServer } from '../support/process.ts'
 import { verifyEverything, verifyWrites } from './history.ts'
 import { type Worker, type Write, createWorker, request, writeOf } from './workload.ts'
@@ -97,19 +97,6 @@ async function writeUntilKilled({ server, clients, journal, most, delay_ms }: Lo
 
 function unlessUnanswered(error: unknown): void {
   if (!(error instanceof Unanswered)) throw error
-}
-
-async function onConnections(
-  { url }: ServerProcess,
-  count: number,
-  work: (lanes: Connection[]) => Promise<void>,
-): Promise<void> {
-  const lanes = Array.from({ length: count }, () => connect(url))
-  try {
-    await work(lanes)
-  } finally {
-    for (const lane of lanes) lane.close()
-  }
 }
 
 async function startSharedRun(connection: Connection, journal: Write[]): Promise<string> {

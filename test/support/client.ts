@@ -164,6 +164,20 @@ export async function readAll<T>(
 export const readEvents = (connection: Connection): Promise<Event[]> =>
   readAll<Event>(connection, '/v1/events?limit=500')
 
+/** So many connections for as long as the work takes. */
+export async function onConnections<T>(
+  { url }: { url: string },
+  count: number,
+  work: (lanes: Connection[]) => Promise<T>,
+): Promise<T> {
+  const lanes = Array.from({ length: count }, () => connect(url))
+  try {
+    return await work(lanes)
+  } finally {
+    for (const lane of lanes) lane.close()
+  }
+}
+
 /** Does as many things at once as there are lanes; each lane takes the next as soon as it is free. */
 export async function inLanes<L, T>(
   lanes: readonly L[],

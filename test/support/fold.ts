@@ -1,4 +1,5 @@
 import type { Event } from '../../src/contract/event.ts'
+import type { ExecutionRequest } from '../../src/contract/execution-request.ts'
 import type { Run } from '../../src/contract/run.ts'
 import type { StepAttempt } from '../../src/contract/step.ts'
 
@@ -6,6 +7,8 @@ export interface Folded {
   run: Run
   /** In the order in which they began. */
   step_attempts: StepAttempt[]
+  /** In the order in which they were created. */
+  execution_requests: ExecutionRequest[]
 }
 
 /**
@@ -17,6 +20,7 @@ export function fold(events: readonly Event[]): Folded {
   if (first?.kind !== 'run_created') throw new Error('a run begins with run_created')
   let run = {} as Run
   const steps = new Map<string, StepAttempt>()
+  const requests = new Map<string, ExecutionRequest>()
   for (const event of events) {
     const { payload, step_attempt_id } = event
     if (payload === null) throw new Error(`the payload of event ${event.seq} was erased`)
@@ -25,14 +29,18 @@ export function fold(events: readonly Event[]): Folded {
       continue
     }
     run = { ...run, ...(payload['run'] as Partial<Run> | undefined) }
+    const request = payload['execution_request'] as ExecutionRequest | undefined
+    if (request !== undefined) {
+      requests.set(request.request_id, { ...requests.get(request.request_id), ...request })
+    }
     if (step_attempt_id === null) continue
     const before = steps.get(step_attempt_id)
     steps.set(step_attempt_id, { ...before, ...(payload['step_attempt'] as StepAttempt) })
   }
-  return { run, step_attempts: [...steps.values()] }
+  return { run, step_attempts: [...steps.values()], execution_requests: [...requests.values()] }
 }
 
-const isOfServer = (kind: string): boolean => /^(run|step)_/.test(kind)
+const isOfServer = (kind: string): boolean => /^(run|step|request)_/.test(kind)
 
 const COUNTERS = new Map<string, keyof Run['counters']>([
   ['patch_created', 'patches_created'],

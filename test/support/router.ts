@@ -39,11 +39,12 @@ export const configWith = (strategy: 'fixed' | 'round_robin' | 'auto'): RouterCo
 })
 
 /** Creates a configuration and activates it. */
-export async function activate(app: TestApp, document: unknown = CONFIG): Promise<number> {
-  const { body } = await app.request('POST', '/v1/routing/configs', { body: document })
+export async function activate(app: TestApp, document: unknown = CONFIG, key?: string): Promise<number> {
+  const as = key === undefined ? {} : { as: key }
+  const { body } = await app.request('POST', '/v1/routing/configs', { body: document, ...as })
   const { config_version } = body as { config_version: number }
-  const { headers } = await app.request('GET', '/v1/routing/configs/active')
+  const { headers } = await app.request('GET', '/v1/routing/configs/active', as)
   const path = `/v1/routing/configs/${config_version}/activate`
-  await app.request('POST', path, { headers: { 'if-match': headers['etag']! } })
+  await app.request('POST', path, { headers: { 'if-match': headers['etag']! }, ...as })
   return config_version
 }

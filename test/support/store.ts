@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { expect, onTestFinished } from 'vitest'
 import type { AppendRunEvent, Event } from '../../src/contract/event.ts'
+import type { ExecutionRequest } from '../../src/contract/execution-request.ts'
 import type { CreateRun, Run, UpdateRun } from '../../src/contract/run.ts'
 import type { CompleteStepAttempt, CreateStepAttempt, StepAttempt } from '../../src/contract/step.ts'
 import type { Decision, Given, Scope, Snapshot } from '../../src/domain/decision.ts'
@@ -164,16 +165,24 @@ export const eventsOf = async (store: Store, run_id: string): Promise<Event[]> =
 export const stepsOf = async (store: Store, run_id: string): Promise<StepAttempt[]> =>
   (await pagesOf((cursor) => store.listStepAttempts(run_id, { limit: 500, ...cursor }, ANYBODY))).flat()
 
+export const requestsOf = async (store: Store, run_id: string): Promise<ExecutionRequest[]> =>
+  (
+    await pagesOf((cursor) =>
+      store.listExecutionRequests({ run_id: [run_id], order: 'asc', limit: 500, ...cursor }, ANYBODY),
+    )
+  ).flat()
+
 /** What must be true of a run at any time: its events fold to its rows, and its chain holds to its end. */
 export async function expectSound(store: Store, run_id: string): Promise<void> {
-  const [run, step_attempts, events, kept] = await Promise.all([
+  const [run, step_attempts, execution_requests, events, kept] = await Promise.all([
     store.getRun(run_id, ANYBODY),
     stepsOf(store, run_id),
+    requestsOf(store, run_id),
     eventsOf(store, run_id),
     store.readChain(run_id, { run_seq: 0, limit: 100_000 }),
   ])
   const { run: book } = await store.view({ run_id }, (before) => before)
-  expect(fold(events)).toEqual({ run, step_attempts })
+  expect(fold(events)).toEqual({ run, step_attempts, execution_requests })
   const check = checkHead(checkChain({ head: chainStart(run_id), first_bad: null }, kept), book!)
   expect(check.first_bad).toBeNull()
   expect(kept.map(({ run_seq }) => run_seq)).toEqual(kept.map((_event, index) => index + 1))

@@ -1,5 +1,6 @@
 import { RunTransitions } from '../../contract/machine.ts'
 import { ref } from '../../contract/named.ts'
+import type { ProblemCode } from '../../contract/problems.ts'
 import {
   CancelRun,
   CompleteRun,
@@ -119,6 +120,9 @@ function oneRun(app: App, { orchestrator, reads }: RouteDeps): void {
   )
 }
 
+/** What every command of a run may answer. */
+const refusals: ProblemCode[] = ['run_not_found', 'transition_refused']
+
 function runCommands(app: App, { orchestrator }: RouteDeps): void {
   const startRun = writes(
     {
@@ -141,8 +145,8 @@ function runCommands(app: App, { orchestrator }: RouteDeps): void {
       tag,
       summary: 'Complete a run',
       description:
-        '`running` → `succeeded` or `failed`. It cannot succeed while a step attempt is running; failing cancels those that are.',
-      problems: ['run_not_found', 'transition_refused', 'steps_running', 'exit_code_contradicts'],
+        '`running` → `succeeded` or `failed`. It cannot succeed while a step attempt is running or an execution request has not ended; failing cancels those.',
+      problems: [...refusals, 'steps_running', 'requests_open', 'exit_code_contradicts'],
     },
     changed,
     { params, body: ref(CompleteRun) },

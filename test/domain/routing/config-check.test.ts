@@ -363,6 +363,13 @@ describe('warnings, each with its place', () => {
       /"simple" is read as a list of one/,
     ],
     [
+      'an empty list of kinds',
+      withRule({ match: { task_kind: [] } }),
+      'rule_never_matches',
+      `${RULE}/match/task_kind`,
+      /empty/,
+    ],
+    [
       'an empty list in a match',
       withRule({ match: { domain: [] } }),
       'rule_never_matches',
