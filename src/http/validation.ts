@@ -41,20 +41,23 @@ const forBodies = { customOptions: { ...ajvOptions, coerceTypes: false }, plugin
 const forTexts = { customOptions: { ...ajvOptions, coerceTypes: 'array' }, plugins } as const
 
 /**
- * Two compilers: text that comes in a path, a query or a header must be turned into numbers and lists; a body
+ * Two compilers, over the schemas that were added before the routes: text that comes in a path, a query or a header must be turned into numbers and lists; a body
  * has types of its own, and `"5"` for 5 there is a fault of the client that must not go unseen.
  */
 export function buildValidator() {
-  const bodies = AjvCompiler()
-  const texts = AjvCompiler()
-  return (externalSchemas: never, _options: unknown): FastifySchemaCompiler<unknown> => {
-    const ofBodies = bodies(externalSchemas, forBodies)
-    const ofTexts = texts(externalSchemas, forTexts)
-    return (route) => {
-      // Headers stand in the contract to be read: each is checked where it is used, in words of its own.
-      if (route.httpPart === 'headers') return () => true
-      return (route.httpPart === 'body' ? ofBodies : ofTexts)(route) as never
-    }
+  // Fastify asks anew for every route, and each answer would be looked up by the text of all schemas.
+  let compile: FastifySchemaCompiler<unknown> | undefined
+  return (externalSchemas: never, _options: unknown): FastifySchemaCompiler<unknown> =>
+    (compile ??= compilerOver(externalSchemas))
+}
+
+function compilerOver(externalSchemas: never): FastifySchemaCompiler<unknown> {
+  const ofBodies = AjvCompiler()(externalSchemas, forBodies)
+  const ofTexts = AjvCompiler()(externalSchemas, forTexts)
+  return (route) => {
+    // Headers stand in the contract to be read: each is checked where it is used, in words of its own.
+    if (route.httpPart === 'headers') return () => true
+    return (route.httpPart === 'body' ? ofBodies : ofTexts)(route) as never
   }
 }
 
