@@ -10,12 +10,13 @@ import { tagged } from './operations.ts'
 
 let app: TestApp
 let client: Client
-beforeEach(async () => {
+/** For each test of its own: those of every operation open one for all. */
+async function open(): Promise<() => Promise<void>> {
   app = await openTestApp()
   client = clientOf(app)
   await activate(app)
   return () => app.close()
-})
+}
 
 const read = async (request: ExecutionRequest) =>
   (await client.get(requestPath(request))).body as ExecutionRequest
@@ -24,6 +25,8 @@ const within = ({ run_id }: { run_id: string }) => ({ run_id })
 const cancel = (request: ExecutionRequest) => client.post(`${requestPath(request)}/cancel`)
 
 describe('the list of execution requests', () => {
+  beforeEach(open)
+
   const list = async (query = '') => (await client.get(`${REQUESTS}${query}`)).body
   const ids = async (query = '') =>
     ((await list(query)).items as ExecutionRequest[]).map(({ request_id }) => request_id)
@@ -83,6 +86,8 @@ describe('the list of execution requests', () => {
 })
 
 describe('a run that ends by itself', () => {
+  beforeEach(open)
+
   it('is canceled with its only request', async () => {
     const request = await aRequest(client)
     await cancel(request)
@@ -119,6 +124,8 @@ describe('a run that ends by itself', () => {
 })
 
 describe('a run that is closed', () => {
+  beforeEach(open)
+
   it.each([
     ['cancel', {}, 'canceled'],
     ['complete', { status: 'failed' }, 'failed'],

@@ -13,12 +13,13 @@ import { tagged } from './operations.ts'
 
 let app: TestApp
 let client: Client
-beforeEach(async () => {
+/** For each test of its own: those of every operation open one for all. */
+async function open(): Promise<() => Promise<void>> {
   app = await openTestApp()
   client = clientOf(app)
   await activate(app)
   return () => app.close()
-})
+}
 
 const create = (task: object = {}, headers = {}) => client.post(REQUESTS, { ...TASK, ...task }, headers)
 const kindsIn = async (run_id: string) => (await eventsIn(client, run_id)).map(({ kind }) => kind)
@@ -31,6 +32,8 @@ function documentOf(request: ExecutionRequest) {
 }
 
 describe('creating an execution request', () => {
+  beforeEach(open)
+
   it('answers 201 with the request, where it is, and its version', async () => {
     const { status, headers, body } = await create()
     expect(status).toBe(201)
@@ -165,6 +168,8 @@ describe('creating an execution request', () => {
 })
 
 describe('the bounds of the work', () => {
+  beforeEach(open)
+
   const aider = { ...CONFIG.apps['aider']!, limits: { timeout_seconds: 120 } }
   const slow = { ...CONFIG, apps: { ...CONFIG.apps, aider } }
   const defaults = { max_attempts: 5, timeout_seconds: 240 }
@@ -182,6 +187,8 @@ describe('the bounds of the work', () => {
 })
 
 describe('an execution request that cannot be', () => {
+  beforeEach(open)
+
   const refused = async (task: object, expected: object, headers = {}) => {
     const before = dumpOf(app.db)
     expect((await create(task, headers)).body).toMatchObject(expected)
@@ -249,6 +256,8 @@ describe('an execution request that cannot be', () => {
 })
 
 describe('a key that is bound to projects', () => {
+  beforeEach(open)
+
   const keys = { admin: aKey('admin'), shop: aKeyFor(['shop'], 'write') }
 
   it('makes and sees the requests of its projects only', async () => {
@@ -274,6 +283,8 @@ describe('a key that is bound to projects', () => {
 })
 
 describe('canceling an execution request', () => {
+  beforeEach(open)
+
   it('ends it, with the reason, and tells of it', async () => {
     const { run_id } = await client.aRun()
     const request = await aRequest(client, { run_id })

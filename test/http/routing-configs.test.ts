@@ -7,10 +7,11 @@ import { everyOperation, meetAllTheyPromise } from './every-operation.ts'
 import { tagged } from './operations.ts'
 
 let app: TestApp
-beforeEach(async () => {
+/** For each test of its own: those of every operation open one for all. */
+async function open(): Promise<() => Promise<void>> {
   app = await openTestApp()
   return () => app.close()
-})
+}
 
 const CONFIGS = '/v1/routing/configs'
 const create = (body: unknown, headers = {}) => app.request('POST', CONFIGS, { body, headers })
@@ -23,6 +24,8 @@ const pointers = ({ body }: { body: { errors: { pointer: string }[] } }) =>
   body.errors.map(({ pointer }) => pointer).sort()
 
 describe('createRouterConfig', () => {
+  beforeEach(open)
+
   it('keeps a configuration as a numbered version, with its hash, its place and an event', async () => {
     const { status, headers, body } = await create(CONFIG)
     expect(status).toBe(201)
@@ -188,6 +191,8 @@ describe('createRouterConfig', () => {
 })
 
 describe('reading configurations', () => {
+  beforeEach(open)
+
   it('lists them newest first, page by page', async () => {
     for (const strategy of ['fixed', 'round_robin', 'auto'] as const) await create(configWith(strategy))
     const { body } = await app.request('GET', `${CONFIGS}?limit=2`)
@@ -226,6 +231,8 @@ describe('reading configurations', () => {
 })
 
 describe('activateRouterConfig', () => {
+  beforeEach(open)
+
   it('begins with 404 and the ETag "0"', async () => {
     const { status, headers, body } = await app.request('GET', `${CONFIGS}/active`)
     expect({ status, etag: headers['etag'], code: body.code }).toEqual({
@@ -308,6 +315,8 @@ describe('activateRouterConfig', () => {
 })
 
 describe('with keys', () => {
+  beforeEach(open)
+
   const admin = aKey('admin')
   const writer = aKey('write')
   const bound = aKeyFor(['shop'], 'admin')

@@ -7,10 +7,11 @@ import { everyOperation, meetAllTheyPromise } from './every-operation.ts'
 import { tagged } from './operations.ts'
 
 let app: TestApp
-beforeEach(async () => {
+/** For each test of its own: those of every operation open one for all. */
+async function open(): Promise<() => Promise<void>> {
   app = await openTestApp()
   return () => app.close()
-})
+}
 
 const DECISIONS = '/v1/routing/decisions'
 const EDIT = { task_kind: 'code_edit' }
@@ -24,6 +25,8 @@ const aRunning = async () => {
 }
 
 describe('createRouteDecision', () => {
+  beforeEach(open)
+
   it('decides, keeps the decision, and answers with its place', async () => {
     await activate(app)
     const { status, headers, body } = await decide()
@@ -139,6 +142,8 @@ describe('createRouteDecision', () => {
 })
 
 describe('explainRoute', () => {
+  beforeEach(open)
+
   it('says what would be decided and what would choose others, and writes nothing', async () => {
     await activate(app)
     const writes = app.writes()
@@ -156,6 +161,8 @@ describe('explainRoute', () => {
 })
 
 describe('replayRouteDecision', () => {
+  beforeEach(open)
+
   const replay = (id: string, query = '') => app.request('POST', `${DECISIONS}/${id}/replay${query}`)
 
   it('gives the same, also after the world has moved on, and writes nothing', async () => {
@@ -192,6 +199,8 @@ describe('replayRouteDecision', () => {
 })
 
 describe('listRouteDecisions', () => {
+  beforeEach(open)
+
   const list = async (query = '') => (await app.request('GET', `${DECISIONS}${query}`)).body
   const ids = async (query = '') =>
     ((await list(query)).items as RouteDecision[]).map(({ route_decision_id }) => route_decision_id)
@@ -231,6 +240,8 @@ describe('listRouteDecisions', () => {
 })
 
 describe('with keys', () => {
+  beforeEach(open)
+
   const admin = aKey('admin')
   const reader = aKey('read')
   const shop = aKeyFor(['shop'], 'write')

@@ -5,10 +5,11 @@ import { everyOperation, meetAllTheyPromise } from './every-operation.ts'
 import { tagged } from './operations.ts'
 
 let app: TestApp
-beforeEach(async () => {
+/** For each test of its own: those of every operation open one for all. */
+async function open(): Promise<() => Promise<void>> {
   app = await openTestApp()
   return () => app.close()
-})
+}
 
 const tool = async (tool_id: string) => (await app.request('GET', `/v1/tools/${tool_id}`)).body
 const pause = (tool_id: string, body: unknown = { reason: 'quota' }, sent: Sent = {}) =>
@@ -30,6 +31,8 @@ const complete = (step_attempt_id: string, body: unknown) =>
   app.request('POST', `/v1/steps/${step_attempt_id}/complete`, { body })
 
 describe('what is known of a tool', () => {
+  beforeEach(open)
+
   it('begins with nothing', async () => {
     await activate(app)
     expect(await tool('aider')).toMatchObject({
@@ -95,6 +98,8 @@ describe('what is known of a tool', () => {
 })
 
 describe('listTools', () => {
+  beforeEach(open)
+
   it('lists the apps of the active configuration by name', async () => {
     const ids = async (query = '') => {
       const { body } = await app.request('GET', `/v1/tools${query}`)
@@ -118,6 +123,8 @@ describe('listTools', () => {
 })
 
 describe('pauseTool and resumeTool', () => {
+  beforeEach(open)
+
   it('keeps tasks away until it is resumed, and tells of both', async () => {
     await activate(app, configWith('fixed'))
     const paused = await pause('aider')
