@@ -40,21 +40,28 @@ const encode = ({ record, pause, version }: ToolBook): Cell[] => [
   version,
 ]
 
-/** What the running attempts say, behind the row: how many there are, and when the last of them began. */
-const RUNNING = COLUMNS.length
-const STARTED = RUNNING + 1
+/** What the running attempts say: how many there are, and when the last of them began. */
+interface Running {
+  count: number
+  started: Cell
+}
+
+const NOTHING_RUNS: Running = { count: 0, started: null }
+
+/** The cells behind the name, of a tool that has no row yet. */
+const NO_ROW: Cell[] = COLUMNS.slice(1).map(() => null)
 
 // The casts are what STRICT columns, their CHECKs and `encode` make true.
-function decode(row: Row): ToolBook {
+function decode(row: Row, { count, started }: Running): ToolBook {
   const record = {
     tool_id: row[0],
-    running: row[RUNNING],
+    running: count,
     successes: row[1] ?? 0,
     failures: row[2] ?? 0,
     outcomes_at: row[3],
     durations_ms: row[4] === null ? [] : (JSON.parse(row[4] as string) as number[]),
     median_duration_ms: row[5],
-    last_used_at: later(row[6] as string | null, row[STARTED] as string | null),
+    last_used_at: later(row[6] as string | null, started as string | null),
   } as ToolBook['record']
   return { record, pause: decodePause(row), version: (row[12] as number | null) ?? 0 }
 }
@@ -72,14 +79,11 @@ const decodePause = (row: Row): ToolPause | null =>
 const later = (a: string | null, b: string | null): string | null => (a === null || (b ?? '') > a ? b : a)
 
 export function toolsTable(db: Connection) {
-  const select = prepareRaw(
+  const running = prepareRaw(
     db,
-    `SELECT asked.value, ${COLUMNS.slice(1).join(', ')},
-       (SELECT count(*) FROM step_attempts WHERE tool_id = asked.value AND state = 'running'),
-       (SELECT max(started_at) FROM step_attempts WHERE tool_id = asked.value AND state = 'running')
-     FROM json_each(?) AS asked LEFT JOIN tools ON tools.tool_id = asked.value`,
+    `SELECT tool_id, count(*), max(started_at) FROM step_attempts WHERE state = 'running' GROUP BY tool_id`,
   )
-  const kept = prepareRaw(db, `SELECT ${COLUMNS.join(', ')}, 0, NULL FROM tools WHERE tool_id = ?`)
+  const kept = prepareRaw(db, `SELECT ${COLUMNS.join(', ')} FROM tools WHERE tool_id = ?`)
   const insert = db.prepare<[Row]>(
     `INSERT INTO tools (${COLUMNS.join(', ')}) VALUES (${placeholders(COLUMNS)})`,
   )
@@ -88,19 +92,26 @@ export function toolsTable(db: Connection) {
   )
 
   return {
-    /** Also those that have no row yet. */
-    of: (tool_ids: readonly string[]): Map<string, ToolBook> =>
-      new Map(
-        select
-          .all([JSON.stringify(tool_ids)])
-          .map(decode)
-          .map((book) => [book.record.tool_id, book]),
-      ),
+    /**
+     * As far as something is known of them. What runs is few, so that one walk over all of it costs less than a
+     * question for each tool; every decision asks.
+     */
+    of(tool_ids: readonly string[]): Map<string, ToolBook> {
+      const runs = new Map(running.all([]).map((row) => [row[0] as string, row]))
+      const found = new Map<string, ToolBook>()
+      for (const tool_id of tool_ids) {
+        const [, count = 0, started = null] = runs.get(tool_id) ?? []
+        const row = kept.get([tool_id])
+        if (row === undefined && count === 0) continue
+        found.set(tool_id, decode(row ?? [tool_id, ...NO_ROW], { count: count as number, started }))
+      }
+      return found
+    },
 
     /** What is kept of a tool, without counting what runs: all that the end of an attempt needs. */
     kept(tool_id: string): ToolBook | null {
       const row = kept.get([tool_id])
-      return row === undefined ? null : decode(row)
+      return row === undefined ? null : decode(row, NOTHING_RUNS)
     },
 
     /** All columns, because the last use may have been read from an attempt and not from the row. */
