@@ -238,6 +238,13 @@ describe('the domain', () => {
     },
   )
 
+  it('reads and writes instants, and never asks what time it is', () => {
+    const others = domain.filter((file) =>
+      /\bDate\b/.test(codeOf(file).replace(/\bDate\.parse\(|\bnew Date\((?!\s*\))/g, '')),
+    )
+    expect(others).toEqual([])
+  })
+
   it('draws no lots, and waits for nothing', () => {
     expect(
       domain.filter((file) => /Math\.random|\bawait\b|\basync\b|\bPromise\b/.test(codeOf(file))),
