@@ -41,8 +41,9 @@ const forBodies = { customOptions: { ...ajvOptions, coerceTypes: false }, plugin
 const forTexts = { customOptions: { ...ajvOptions, coerceTypes: 'array' }, plugins } as const
 
 /**
- * Two compilers, over the schemas that were added before the routes: text that comes in a path, a query or a header must be turned into numbers and lists; a body
- * has types of its own, and `"5"` for 5 there is a fault of the client that must not go unseen.
+ * Two compilers, over the schemas that were added before the routes: text that comes in a path, a query or a header
+ * must be turned into numbers and lists; a body has types of its own, and `"5"` for 5 there is a fault of the client
+ * that must not go unseen.
  */
 export function buildValidator() {
   // Fastify asks anew for every route, and each answer would be looked up by the text of all schemas.
