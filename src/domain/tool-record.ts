@@ -36,13 +36,6 @@ export const newToolRecord = (tool_id: string): ToolRecord => ({
   last_used_at: null,
 })
 
-/** An attempt with the tool was started. */
-export const attemptStarted = (record: ToolRecord, started_at: string): ToolRecord => ({
-  ...record,
-  running: record.running + 1,
-  last_used_at: started_at,
-})
-
 export type EndedAttempt = Pick<StepAttempt, 'state' | 'error_class' | 'started_at'> & { ended_at: string }
 
 /** An attempt with the tool has ended. What was canceled, or badly asked, says nothing about the tool. */

@@ -4,9 +4,10 @@ import { documents } from '../../../src/contract/documents/index.ts'
 import type { RoutingRule } from '../../../src/contract/documents/router-config.ts'
 import { compileRouterConfig } from '../../../src/domain/compiled-router.ts'
 import { diffRouterConfigs } from '../../../src/domain/router-config-diff.ts'
-import { checkMeaning, checkRouterConfig, contentHash } from '../../../src/domain/router-config.ts'
+import { checkMeaning, contentHash } from '../../../src/domain/router-config.ts'
 import { buildChecks, faultsOf } from '../../../src/http/validation.ts'
 import { type AppFacts, aConfig, anApp } from '../../support/routing.ts'
+import { checkRouterConfig } from '../../support/router-check.ts'
 
 const validate = buildChecks()(documents.get('router_config.v1')!)
 const check = (document: unknown) => checkRouterConfig(document, (value) => faultsOf(validate(value), 'body'))

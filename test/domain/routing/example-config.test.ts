@@ -3,9 +3,9 @@ import { describe, expect, it } from 'vitest'
 import { documents } from '../../../src/contract/documents/index.ts'
 import type { RouterConfig } from '../../../src/contract/documents/router-config.ts'
 import { compileRouterConfig } from '../../../src/domain/compiled-router.ts'
-import { checkRouterConfig } from '../../../src/domain/router-config.ts'
 import { buildChecks, faultsOf } from '../../../src/http/validation.ts'
 import { route } from '../../support/routing.ts'
+import { checkRouterConfig } from '../../support/router-check.ts'
 
 const file = new URL('../../../examples/router_config.json', import.meta.url)
 const document = JSON.parse(readFileSync(file, 'utf8')) as RouterConfig

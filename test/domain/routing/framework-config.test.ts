@@ -4,10 +4,10 @@ import type { RouterConfig } from '../../../src/contract/documents/router-config
 import type { Task } from '../../../src/contract/task.ts'
 import { compileRouterConfig } from '../../../src/domain/compiled-router.ts'
 import { buildRequest } from '../../../src/domain/request.ts'
-import { checkRouterConfig } from '../../../src/domain/router-config.ts'
 import { buildChecks, faultsOf } from '../../../src/http/validation.ts'
 import { FRAMEWORK_CONFIG, FRAMEWORK_WARNINGS } from '../../support/framework-config.ts'
 import { knowing, route } from '../../support/routing.ts'
+import { checkRouterConfig } from '../../support/router-check.ts'
 
 const validate = buildChecks()(documents.get('router_config.v1')!)
 const checked = checkRouterConfig(structuredClone(FRAMEWORK_CONFIG), (value) =>

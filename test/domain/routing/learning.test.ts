@@ -1,14 +1,9 @@
 import { describe, expect, it } from 'vitest'
 import type { CompiledRouter } from '../../../src/domain/compiled-router.ts'
 import { decide } from '../../../src/domain/routing.ts'
-import {
-  type KnownTool,
-  attemptEnded,
-  attemptStarted,
-  factsOf,
-  newToolRecord,
-} from '../../../src/domain/tool-record.ts'
+import { type KnownTool, attemptEnded, factsOf, newToolRecord } from '../../../src/domain/tool-record.ts'
 import { aRouter, aTask, given } from '../../support/routing.ts'
+import { attemptStarted } from '../../support/router-check.ts'
 
 const START = Date.parse('2026-01-05T09:00:00.000Z')
 const at = (ms: number): string => new Date(START + ms).toISOString()

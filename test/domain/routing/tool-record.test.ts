@@ -4,7 +4,6 @@ import {
   type EndedAttempt,
   HALF_LIFE_MS,
   attemptEnded,
-  attemptStarted,
   decayed,
   factsOf,
   isPaused,
@@ -13,6 +12,7 @@ import {
   shownTool,
 } from '../../../src/domain/tool-record.ts'
 import { aRouter } from '../../support/routing.ts'
+import { attemptStarted } from '../../support/router-check.ts'
 
 const START = Date.parse('2026-01-05T09:00:00.000Z')
 const at = (ms: number): string => new Date(START + ms).toISOString()
