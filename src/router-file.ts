@@ -13,7 +13,7 @@ export function readRouterFile(file: string): { document: unknown; faults_of_for
   const text = textOf(file)
   const document = parsed(file, file.endsWith('.json') ? text : jsonOf(text))
   const check = buildChecks()(documents.get('router_config.v1')!) // the list has it
-  return { document, faults_of_form: firstFaults(check(document)) }
+  return { document, faults_of_form: firstFaults(check(document)).faults }
 }
 
 function textOf(file: string): string {

@@ -44,14 +44,11 @@ function parsed(text: string): Document {
   }
 }
 
-/** The parser weighs an alias by the aliases inside what it stands for. */
-const ALIASES = 100
-
 function valueOf(document: Document): unknown {
   try {
-    return document.toJS({ maxAliasCount: ALIASES })
+    return document.toJS({ maxAliasCount: LIMITS.yaml_aliases })
   } catch {
-    throw malformed(`The body has more than ${ALIASES} aliases, or one that stands for nothing.`)
+    throw malformed(`The body has more than ${LIMITS.yaml_aliases} aliases, or one that stands for nothing.`)
   }
 }
 

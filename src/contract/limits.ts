@@ -24,6 +24,8 @@ export const LIMITS = {
   integer: Number.MAX_SAFE_INTEGER,
   body_bytes: 1_048_576,
   json_depth: 64,
+  /** Of a YAML body; the parser weighs an alias by the aliases inside what it stands for. */
+  yaml_aliases: 100,
   page_default: 50,
   page_max: 500,
   cursor_length: 512,

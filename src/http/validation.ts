@@ -124,7 +124,7 @@ export function faultsOf(findings: readonly Finding[], context: string): Fault[]
 }
 
 /** One by one and once each: there may be a finding for every few bytes of a body, and places may be long. */
-export function* eachFault(findings: readonly Finding[], context: string): Generator<Fault> {
+function* eachFault(findings: readonly Finding[], context: string): Generator<Fault> {
   const seen = new Set<string>()
   for (const [i, finding] of findings.entries()) {
     if (isEcho(finding, findings[i + 1])) continue
@@ -137,15 +137,16 @@ export function* eachFault(findings: readonly Finding[], context: string): Gener
   }
 }
 
-/** The faults of a body, as many as one answer may hold; the place of each may be long. */
-export function firstFaults(findings: readonly Finding[]): Fault[] {
+/** The faults of a body, as many as one answer may hold, and whether these are all; the place of each may be long. */
+export function firstFaults(findings: readonly Finding[]): { faults: Fault[]; complete: boolean } {
   const faults: Fault[] = []
   let room: number = LIMITS.document_faults_length
   for (const fault of eachFault(findings, 'body')) {
+    if (faults.length === LIMITS.document_faults || room < 0) return { faults, complete: false }
+    faults.push(fault)
     room -= fault.pointer?.length ?? 0
-    if (faults.push(fault) === LIMITS.document_faults || room < 0) break
   }
-  return faults
+  return { faults, complete: true }
 }
 
 /** A nullable reference that fails says so three times, the last two being its null and itself: once is enough. */

@@ -46,8 +46,7 @@ function creation(app: App, { orchestrator }: RouteDeps): void {
       operationId: 'createRouterConfig',
       tag,
       summary: 'Create a router configuration',
-      description:
-        'Checks a `router_config.v1` document whole and keeps it as an immutable, numbered version; every fault is named at once. The same content again is the same version: `created` says which. Also as YAML 1.2 without tags, with at most 100 aliases. Nothing is routed by it before it is activated.',
+      description: `Checks a \`router_config.v1\` document whole and keeps it as an immutable, numbered version; every fault is named at once. The same content again is the same version: \`created\` says which. Also as YAML 1.2 without tags, with at most ${LIMITS.yaml_aliases} aliases. Nothing is routed by it before it is activated.`,
       problems: ['router_config_invalid', 'malformed_yaml'],
     },
     { status: 201, schema: ref(CreatedRouterConfig), versioned: false, located: true },
@@ -76,7 +75,7 @@ function creation(app: App, { orchestrator }: RouteDeps): void {
 function faultsOfForm({ validationError }: FastifyRequest): Fault[] {
   if (validationError === undefined) return []
   if (validationError.validationContext !== 'body') throw validationError
-  return firstFaults(validationError.validation as Finding[])
+  return firstFaults(validationError.validation as Finding[]).faults
 }
 
 function readings(app: App, { orchestrator, reads }: RouteDeps): void {

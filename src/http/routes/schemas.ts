@@ -1,13 +1,12 @@
 import { documents } from '../../contract/documents/index.ts'
 import type { PublishedSchema } from '../../contract/documents/document.ts'
-import { LIMITS } from '../../contract/limits.ts'
 import { ref } from '../../contract/named.ts'
 import { AnyDocument, DocumentVerdict, JsonSchema, SchemaList, SchemaParams } from '../../contract/schema.ts'
 import { LedgerError } from '../../domain/error.ts'
 import { sendJson } from '../answers.ts'
 import type { App } from '../deps.ts'
 import { asks, reads } from '../operation.ts'
-import { type Check, type Finding, buildChecks, eachFault } from '../validation.ts'
+import { type Check, type Finding, buildChecks, firstFaults } from '../validation.ts'
 
 const SCHEMA_TYPE = 'application/schema+json; charset=utf-8'
 
@@ -93,12 +92,7 @@ function schemaNamed(name: string): PublishedSchema {
 }
 
 function verdictOf(findings: readonly Finding[]): DocumentVerdict {
-  const errors: DocumentVerdict['errors'] = []
-  let room: number = LIMITS.document_faults_length
-  for (const { pointer = '#', detail } of eachFault(findings, 'body')) {
-    if (errors.length === LIMITS.document_faults || room < 0) return { valid: false, errors, complete: false }
-    errors.push({ pointer, detail })
-    room -= pointer.length
-  }
-  return { valid: findings.length === 0, errors, complete: true }
+  const { faults, complete } = firstFaults(findings)
+  const errors = faults.map(({ pointer = '#', detail }) => ({ pointer, detail }))
+  return { valid: findings.length === 0, errors, complete }
 }
