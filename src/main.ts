@@ -9,6 +9,7 @@ import { LedgerError } from './domain/error.ts'
 import { EXIT, ExitError } from './exit.ts'
 import { buildApp } from './http/app.ts'
 import { type Orchestrator, createOrchestrator } from './orchestrator/orchestrator.ts'
+import { startAlarm } from './orchestrator/alarm.ts'
 import { startSweeper } from './orchestrator/sweeper.ts'
 import { readRouterFile } from './router-file.ts'
 import { readMigrations } from './store/sqlite/migrate.ts'
@@ -66,6 +67,12 @@ export async function startServer(config: Config, logger: Logger): Promise<Runni
     idempotency_ttl_hours: config.idempotency_ttl_hours,
     onError: (err) => logger.error({ err }, 'could not forget idempotency keys'),
   })
+  const alarm = startAlarm({
+    clock,
+    sweep: () => orchestrator.sweep(),
+    onError: (err) => logger.error({ err }, 'could not end what time has ended'),
+  })
+  orchestrator.onDue(alarm.at)
   let draining = false
   const app = await buildApp({
     orchestrator,
@@ -84,6 +91,7 @@ export async function startServer(config: Config, logger: Logger): Promise<Runni
     await app.listen({ host: config.host, port: config.port })
   } catch (error) {
     sweeper.stop()
+    alarm.stop()
     await store.close()
     throw cannotListen(error, config)
   }
@@ -92,6 +100,8 @@ export async function startServer(config: Config, logger: Logger): Promise<Runni
     async stop() {
       draining = true
       sweeper.stop()
+      alarm.stop()
+      orchestrator.endWaiting()
       await drained(app.server)
       const cut = setTimeout(() => app.server.closeAllConnections(), CLOSE_MS).unref()
       await app.close()

@@ -1,6 +1,6 @@
 import { type Static, Type } from '@sinclair/typebox'
 import { Complexity, Priority, RiskTier } from './classification.ts'
-import { Labels, Sha256, Timestamp, Ulid, anyOf, instant, name, page, pageOf } from './common.ts'
+import { Labels, Sha256, Timestamp, Ulid, anyOf, count, instant, name, page, pageOf } from './common.ts'
 import { LIMITS } from './limits.ts'
 import { closed, named, nullable, optional, ref, words } from './named.ts'
 import { Strategy } from './strategy.ts'
@@ -133,7 +133,7 @@ export const Assignment = named(
 )
 export type Assignment = Static<typeof Assignment>
 
-const example = {
+export const requestExample = {
   request_id: '01JD8Z6V5NC4X8Y2Z6A0B4C8D2',
   project_id: 'shop',
   phase_id: 'build',
@@ -165,6 +165,15 @@ const example = {
     command: 'aider',
     args: ['--message', '{prompt}', '--yes-always'],
   },
+  attempts: 0,
+  fence: 0,
+  worker_id: null,
+  rejected_by: [],
+  sequence: null,
+  step_attempt_id: null,
+  available_at: '2026-01-05T09:30:00.500Z',
+  queue_expires_at: null,
+  cancel_requested_at: null,
   updated_at: '2026-01-05T09:30:00.500Z',
   ended_at: null,
   version: 1,
@@ -175,6 +184,23 @@ const progressFields = {
   state: ref(ExecutionRequestState),
   stop_reason: nullable(Type.String(), { description: 'Why it ended, or null while it has not.' }),
   assignment: nullable(ref(Assignment), { description: 'Null while nobody was chosen.' }),
+  attempts: count('Attempts that count against `max_attempts`: those that were rejected or released do not.'),
+  fence: count('Grows with every claim. What a worker sends for an earlier one is refused.'),
+  worker_id: nullable(name('The worker that holds it, or had it last.')),
+  rejected_by: Type.Array(name('A worker.'), {
+    description: 'Workers that rejected it, and are not offered it again.',
+  }),
+  sequence: nullable(Type.Integer({ minimum: 1 }), {
+    description: 'The place of its attempts in the run; null before the first claim.',
+  }),
+  step_attempt_id: nullable(ref(Ulid), { description: 'Its newest attempt; null before the first claim.' }),
+  available_at: ref(Timestamp, { description: 'No worker gets it before this instant.' }),
+  queue_expires_at: nullable(ref(Timestamp), {
+    description: 'When it fails unless a worker has claimed it by then; null is never.',
+  }),
+  cancel_requested_at: nullable(ref(Timestamp), {
+    description: 'When its worker was asked to stop; null if it was not.',
+  }),
   updated_at: ref(Timestamp),
   ended_at: nullable(ref(Timestamp)),
   version: Type.Integer({
@@ -196,7 +222,7 @@ export const ExecutionRequest = named(
       created_at: ref(Timestamp),
       ...progressFields,
     },
-    { description: 'A unit of work that a worker will carry out.', examples: [example] },
+    { description: 'A unit of work that a worker will carry out.', examples: [requestExample] },
   ),
 )
 export type ExecutionRequest = Static<typeof ExecutionRequest>
@@ -250,6 +276,7 @@ export const ExecutionRequestsQuery = closed(
     run_id: anyOf(ref(Ulid), 'Requests of these runs.'),
     state: anyOf(ref(ExecutionRequestState), 'Requests in these states.'),
     tool_id: anyOf(name('A tool.'), 'Requests that are assigned to these tools.'),
+    worker_id: anyOf(name('A worker.'), 'Requests that these workers hold or had last.'),
     created_after: Type.Optional(instant('Created at this instant or later.')),
     created_before: Type.Optional(instant('Created before this instant.')),
     ...page('desc'),

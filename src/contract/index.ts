@@ -3,6 +3,7 @@ import * as backtest from './backtest.ts'
 import * as classification from './classification.ts'
 import * as common from './common.ts'
 import * as routerDocument from './documents/router-config.ts'
+import * as dispatch from './dispatch.ts'
 import * as event from './event.ts'
 import * as executionRequest from './execution-request.ts'
 import * as health from './health.ts'
@@ -18,6 +19,7 @@ import * as step from './step.ts'
 import * as strategy from './strategy.ts'
 import * as task from './task.ts'
 import * as tool from './tool.ts'
+import * as worker from './worker.ts'
 
 const isNamed = (value: unknown): value is TSchema & { $id: string } =>
   typeof value === 'object' && value !== null && '$id' in value
@@ -42,6 +44,8 @@ export const namedSchemas = [
   tool,
   backtest,
   executionRequest,
+  dispatch,
+  worker,
   machine,
   schema,
   problem,

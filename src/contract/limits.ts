@@ -60,6 +60,21 @@ export const LIMITS = {
   /** Seven days for one attempt, thirty for a request as a whole. */
   timeout_seconds: 604_800,
   total_timeout_seconds: 2_592_000,
+  /** Of one claim: items, tools that a worker names, and seconds of a lease. */
+  claim_items: 32,
+  claim_tools: 200,
+  lease_seconds_min: 5,
+  lease_seconds_max: 3_600,
+  lease_seconds: 60,
+  /** Seconds that a long poll may wait. */
+  wait_seconds: 60,
+  /** How many workers may reject a request; one more, and it fails. */
+  rejects: 20,
+  retry_after_ms: 86_400_000,
+  /** How far requests ahead of another are counted. */
+  counted_ahead: 1_000,
+  /** Requests that one sweep ends. */
+  sweep_batch: 200,
   /** Of a router configuration. */
   apps: 200,
   rules: 500,

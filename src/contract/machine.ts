@@ -11,9 +11,11 @@ export const CommandStatus = named(
       allowed: Type.Boolean({ description: 'Whether it would be accepted now.' }),
       code: nullable(Type.String(), { description: 'The `code` of the refusal; null if allowed.' }),
       detail: nullable(Type.String(), { description: 'Why it would be refused, in words; null if allowed.' }),
-      operation_id: Type.String({ description: 'The operation that gives the command.' }),
-      method: ref(HttpMethod),
-      href: Type.String({ description: 'Where to send it.' }),
+      operation_id: nullable(Type.String(), {
+        description: 'The operation that gives the command; null if only the server itself gives it.',
+      }),
+      method: nullable(ref(HttpMethod)),
+      href: nullable(Type.String(), { description: 'Where to send it; null as `operation_id`.' }),
     },
     { description: 'A command, and whether it is allowed.' },
   ),
@@ -119,7 +121,7 @@ export const StateMachineList = named(
 
 /** Where a command of a machine is given over HTTP. `href` is a path template. */
 export interface CommandOperation {
-  operation_id: string
-  method: Static<typeof HttpMethod>
-  href: string
+  operation_id: string | null
+  method: Static<typeof HttpMethod> | null
+  href: string | null
 }

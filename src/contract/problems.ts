@@ -87,6 +87,11 @@ export const PROBLEMS = {
     title: 'There is no such execution request',
     help: 'The id is wrong, or the request belongs to a project that this key may not see. `GET /v1/execution-requests` lists those that it may.',
   },
+  worker_not_found: {
+    status: 404,
+    title: 'There is no such worker',
+    help: 'No worker of this name has claimed work yet. `GET /v1/workers` lists those that have.',
+  },
   method_not_allowed: {
     status: 405,
     title: 'The path does not take this method',
@@ -111,6 +116,16 @@ export const PROBLEMS = {
     status: 409,
     title: 'Step attempts are still running',
     help: 'A run cannot succeed while a step attempt is running. Complete the attempts in `step_attempt_ids` first.',
+  },
+  attempt_leased: {
+    status: 409,
+    title: 'The attempt belongs to an execution request',
+    help: 'A worker that claimed the request in `execution_request_id` began this attempt. It is completed with `completeExecutionRequest` or `failExecutionRequest`, and retried by the server itself.',
+  },
+  lease_lost: {
+    status: 409,
+    title: 'The lease is lost',
+    help: 'The request is no longer yours: the lease ended, was given to another worker, or the request was ended otherwise. End the program and report nothing more; nothing was written.',
   },
   requests_open: {
     status: 409,

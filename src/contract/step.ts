@@ -44,7 +44,7 @@ export const StepUsage = named(
   ),
 )
 
-const stepExample = {
+export const stepExample = {
   step_attempt_id: '01JD8Z6W9ZC4X8Y2Z6A0B4C8D2',
   run_id: '01JD8Z6V3QK0T2M4N6P8R0S2T4',
   sequence: 1,
@@ -182,20 +182,28 @@ export const StepUsageInput = named(
   ),
 )
 
+/** What the program of an attempt left, however it ended. */
+export const programFields = {
+  exit_code: optional(integer('What the program answered; after a success it must be 0 or absent.')),
+  signal: optional(shortText('The signal that ended the program.')),
+  stdout_tail: optional(text(LIMITS.tail_bytes, 'The end of standard output.')),
+  stderr_tail: optional(text(LIMITS.tail_bytes, 'The end of standard error.')),
+  outputs: optional(ref(StepOutputsInput)),
+  usage: optional(ref(StepUsageInput)),
+}
+
+export const errorClass = shortText('What kind of failure it was.')
+export const errorCode = shortText("The tool's own code for the failure.")
+
 export const CompleteStepAttempt = named(
   'CompleteStepAttempt',
   closed(
     {
       status: ref(StepOutcome),
-      exit_code: optional(integer('With `succeeded` it must be 0 or absent.')),
-      signal: optional(shortText('The signal that ended the program.')),
-      error_class: optional(shortText('What kind of failure it was.')),
-      error_code: optional(shortText("The tool's own code for the failure.")),
+      ...programFields,
+      error_class: optional(errorClass),
+      error_code: optional(errorCode),
       error_log: optional(text(LIMITS.error_log_bytes, 'What there is to read about the failure.')),
-      stdout_tail: optional(text(LIMITS.tail_bytes, 'The end of standard output.')),
-      stderr_tail: optional(text(LIMITS.tail_bytes, 'The end of standard error.')),
-      outputs: optional(ref(StepOutputsInput)),
-      usage: optional(ref(StepUsageInput)),
     },
     {
       description: 'How the attempt ended.',

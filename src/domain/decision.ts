@@ -8,6 +8,7 @@ import type { RouterConfigVersion } from '../contract/router-config.ts'
 import type { Rotation, RouteDecision } from '../contract/routing.ts'
 import type { Run } from '../contract/run.ts'
 import type { StepAttempt } from '../contract/step.ts'
+import type { ToolPause } from '../contract/tool.ts'
 import type { CompiledRouter } from './compiled-router.ts'
 import type { KnownTool } from './tool-record.ts'
 
@@ -44,6 +45,67 @@ export interface RotationBook extends Rotation {
   version: number
 }
 
+/** The right of a worker to a request. Only the hash of its token is kept. */
+export interface Lease {
+  execution_request_id: string
+  run_id: string
+  step_attempt_id: string
+  tool_id: string
+  worker_id: string
+  token_hash: string
+  fence: number
+  lease_seconds: number
+  claimed_at: string
+  heartbeat_at: string
+  lease_expires_at: string
+  /** When the attempt, or the request in all, has taken too long, whatever its heartbeats say. */
+  attempt_expires_at: string
+}
+
+/** What is known of a worker. */
+export interface WorkerBook {
+  worker_id: string
+  tools: readonly string[]
+  first_seen_at: string
+  last_seen_at: string
+  done: number
+  failed: number
+}
+
+/** What a worker could be given: the first requests for its tools, in their order, with their runs. */
+export interface Queue {
+  ready: readonly { request: ExecutionRequest; book: RunBook }[]
+  /** The tools of the claim, by name. */
+  tools: ReadonlyMap<string, QueueTool>
+}
+
+/** What says whether a tool may be given more. */
+export interface QueueTool {
+  leased: number
+  /** Null if the active configuration does not bound it. */
+  max_parallel: number | null
+  pause: ToolPause | null
+}
+
+/** What is around a request that waits: its tool, who holds others of it, what comes first, and who asks for it. */
+export interface Surroundings {
+  tool: QueueTool
+  /** The first leases of the tool. */
+  holders: readonly Lease[]
+  ahead: number
+  /** The worker that was last seen of those that asked for the tool. */
+  asked: Pick<WorkerBook, 'worker_id' | 'last_seen_at'> | null
+}
+
+/** For whom a queue is read. */
+export interface QueueScope {
+  worker_id: string
+  tools: readonly string[]
+  limit: number
+  now: string
+  projects: readonly string[] | null
+}
+
 /** How often a configuration was activated, and which one last. */
 export interface Activation {
   activations: number
@@ -75,6 +137,8 @@ export interface Answer {
 export interface Claim {
   key: string
   fingerprint: string
+  /** Whether the name is that of a lease: then another body is not a mistake of the caller but a lease that ended. */
+  is_lease?: boolean
 }
 
 export interface Remembered extends Answer {
@@ -91,6 +155,14 @@ export interface Scope {
   open?: boolean
   /** Loads its run too. */
   execution_request_id?: string
+  /** Also the lease of that request and its newest attempt, and the worker. */
+  lease?: boolean
+  worker_id?: string
+  queue?: QueueScope
+  /** Also what is around that request. */
+  surroundings?: boolean
+  /** Also what the worker of that lease could be given next. */
+  next?: Pick<QueueScope, 'now' | 'projects'>
   /** Also the newest attempt at this place of the run, or at that of `step_attempt_id`. */
   newest_at?: number | 'step'
   /** Also the end of the chain of events without a run. */
@@ -110,6 +182,10 @@ export interface Snapshot {
   run: RunBook | null
   step_attempt: StepAttempt | null
   request: ExecutionRequest | null
+  lease: Lease | null
+  worker: WorkerBook | null
+  queue: Queue | null
+  surroundings: Surroundings | null
   /** The running attempts of the run in scope. */
   running: readonly StepAttempt[]
   /** The execution requests of the run in scope that have not ended, without what never changes of them. */
@@ -160,6 +236,9 @@ export type Change =
   | { record: 'step_attempt'; before: StepAttempt | null; after: StepAttempt }
   | { record: 'execution_request'; document: ExecutionRequestDocument; after: ExecutionRequest }
   | { record: 'request_progress'; before: RequestProgress; after: RequestProgress }
+  | { record: 'lease'; before: Lease | null; after: Lease }
+  | { record: 'lease_ended'; lease: Pick<Lease, 'execution_request_id' | 'fence' | 'tool_id'> }
+  | { record: 'worker'; before: WorkerBook | null; after: WorkerBook }
   | { record: 'tool'; before: ToolBook; after: ToolBook }
   | { record: 'router_config'; before: RouterConfigVersion | null; after: RouterConfigVersion }
   | { record: 'activation'; before: Activation; after: Activation }
@@ -173,7 +252,7 @@ export interface Decision<T> {
   /** Made when the events have their `seq`, which only the store can give, and before the commit. */
   result: (seqs: readonly number[]) => T
   /** What to keep under the claim of the scope, in the same transaction. */
-  remember?: (result: T) => Remembered | null
+  remember?(result: T): Remembered | null
 }
 
 export type Decide<T> = (before: Snapshot) => Decision<T>

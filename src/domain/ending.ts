@@ -9,7 +9,7 @@ import { stepMachine } from './step-machine.ts'
 // How what is open in a run ends because the run does. The run's own change carries the counts.
 
 export interface Ended {
-  change: Change
+  changes: readonly Change[]
   draft: EventDraft
 }
 
@@ -28,7 +28,7 @@ export function endedStep(
   }
   return {
     after,
-    change: { record: 'step_attempt', before: step, after },
+    changes: [{ record: 'step_attempt', before: step, after }],
     draft: {
       kind: edge.event,
       from: step.state,
@@ -44,28 +44,47 @@ export function endedRequest(
   given: Given,
   stop_reason: string,
 ): Ended & { after: RequestProgress } {
-  const edge = requestMachine.edge(request.state, 'cancel')
-  const after: RequestProgress = { ...request, ...endOf(request, given, edge.to), stop_reason }
+  const edge = requestMachine.edge(request.state, request.state === 'claimed' ? 'confirm_cancel' : 'cancel')
+  const after = endedAs(request, given, edge.to, stop_reason)
   return {
     after,
-    change: { record: 'request_progress', before: request, after },
-    draft: {
-      kind: edge.event,
-      from: request.state,
-      to: edge.to,
-      payload_text: payloadText({ execution_request: progressText(after) }),
-    },
+    changes: [{ record: 'request_progress', before: request, after }, ...leaseEnd(request)],
+    draft: requestTold(edge, request, after),
   }
 }
 
-/** What every end of a request sets beside its reason. */
-export const endOf = (
-  { version }: RequestProgress,
-  { now }: Given,
+/** Nobody holds a request that has ended, or waits again. */
+export function leaseEnd({ state, request_id, fence, assignment }: RequestProgress): Change[] {
+  if (state !== 'claimed' || assignment === null) return []
+  const { tool_id } = assignment
+  return [{ record: 'lease_ended', lease: { execution_request_id: request_id, fence, tool_id } }]
+}
+
+/** Every end of a request sets the same. */
+export const endedAs = <R extends RequestProgress>(
+  request: R,
+  { now }: Pick<Given, 'now'>,
   state: RequestProgress['state'],
-): Pick<RequestProgress, 'state' | 'ended_at' | 'updated_at' | 'version'> => ({
+  stop_reason: string,
+): R => ({
+  ...request,
   state,
+  stop_reason,
+  queue_expires_at: null,
   ended_at: now,
   updated_at: now,
-  version: version + 1,
+  version: request.version + 1,
+})
+
+/** The event of a move of a request: the after-values of what the machine changes. */
+export const requestTold = (
+  { event }: { event: string },
+  before: RequestProgress,
+  after: RequestProgress,
+): EventDraft => ({
+  kind: event,
+  from: before.state,
+  to: after.state,
+  step_attempt_id: after.step_attempt_id,
+  payload_text: payloadText({ execution_request: progressText(after) }),
 })

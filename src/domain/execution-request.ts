@@ -6,10 +6,12 @@ import type {
 import type { RouteDecision } from '../contract/routing.ts'
 import { canonicalText } from './canonical.ts'
 import type { Decision, Given, RequestCounts, RunBook, Snapshot } from './decision.ts'
-import { endedRequest } from './ending.ts'
+import { endedRequest, requestTold } from './ending.ts'
 import { LedgerError } from './error.ts'
-import { requireMatch, sees } from './guard.ts'
+import { requireMatch, visibleRequest } from './guard.ts'
+import { queueEnd } from './retry.ts'
 import { buildRequest } from './request.ts'
+import { requestMachine } from './request-machine.ts'
 import { checkScope } from './resource-scope.ts'
 import { projectOf, requireOpen, requireRouting, route, runOf, taskRouted } from './route-decision.ts'
 import { type Entry, entered, joined } from './run-entry.ts'
@@ -45,6 +47,15 @@ export function createExecutionRequest(
     state: 'queued',
     stop_reason: null,
     assignment: built.assignment,
+    attempts: 0,
+    fence: 0,
+    worker_id: null,
+    rejected_by: [],
+    sequence: null,
+    step_attempt_id: null,
+    available_at: given.now,
+    queue_expires_at: queueEnd({ ...built.document, created_at: given.now }, given.now),
+    cancel_requested_at: null,
     updated_at: given.now,
     ended_at: null,
     version: 1,
@@ -72,10 +83,11 @@ export function cancelExecutionRequest(
 ): Decision<ExecutionRequest> {
   const { book, request } = visibleRequest(before, given)
   requireMatch(given, request.version)
+  if (request.state === 'claimed') return askToStop(book, request, given)
   const ended = endedRequest(request, given, body.reason ?? 'canceled')
   const entry: Entry = {
     book: counting(book, { open: -1, canceled: 1 }),
-    changes: [ended.change],
+    changes: ended.changes,
     drafts: [ended.draft],
   }
   const open_requests = before.open_requests.filter(({ request_id }) => request_id !== request.request_id)
@@ -83,20 +95,30 @@ export function cancelExecutionRequest(
   return { result: () => after, ...entered(book, settled(entry, given, { ...before, open_requests }), given) }
 }
 
-/** @throws LedgerError `execution_request_not_found`, also where the caller may not see it. */
-export function visibleRequest(
-  { run: book, request }: Snapshot,
-  { caller }: Pick<Given, 'caller'>,
-): { book: RunBook; request: ExecutionRequest } {
-  if (book === null || request === null || !sees(caller, request.project_id)) throw requestNotFound()
-  return { book, request }
+/** A worker has it: it is asked to stop, and if it completes first, that counts. */
+function askToStop(book: RunBook, request: ExecutionRequest, given: Given): Decision<ExecutionRequest> {
+  if (request.cancel_requested_at !== null) throw stopping()
+  const edge = requestMachine.edge(request.state, 'cancel')
+  const after: ExecutionRequest = {
+    ...request,
+    cancel_requested_at: given.now,
+    updated_at: given.now,
+    version: request.version + 1,
+  }
+  const entry: Entry = {
+    book,
+    changes: [{ record: 'request_progress', before: request, after }],
+    drafts: [requestTold(edge, request, after)],
+  }
+  return { result: () => after, ...entered(book, entry, given) }
 }
 
-export const requestNotFound = () =>
-  new LedgerError(
-    'execution_request_not_found',
-    'No execution request has this id. Compare it with the list at /v1/execution-requests.',
-  )
+const stopping = () =>
+  new LedgerError('transition_refused', 'Its worker was asked to stop already. Wait until it has.', {
+    state: 'claimed',
+    command: 'cancel',
+    allowed_commands: requestMachine.allowed('claimed').filter((command) => command !== 'cancel'),
+  })
 
 /** The run of a request that names none: it ends with its requests. */
 const ownRun = (given: Given, task: CreateExecutionRequest, execution_request_id: string): Entry =>

@@ -1,3 +1,4 @@
+import type { ExecutionRequest } from '../contract/execution-request.ts'
 import type { Fault } from '../contract/problem.ts'
 import type { StepAttempt } from '../contract/step.ts'
 import type { Caller, Given, RunBook, Snapshot } from './decision.ts'
@@ -19,6 +20,21 @@ export function visibleStep(before: Snapshot, { caller }: Given): { book: RunBoo
   if (book === null || step === null || !sees(caller, book.run.project_id)) throw stepNotFound()
   return { book, step }
 }
+
+/** @throws LedgerError `execution_request_not_found`, also where the caller may not see it. */
+export function visibleRequest(
+  { run: book, request }: Snapshot,
+  { caller }: Pick<Given, 'caller'>,
+): { book: RunBook; request: ExecutionRequest } {
+  if (book === null || request === null || !sees(caller, request.project_id)) throw requestNotFound()
+  return { book, request }
+}
+
+export const requestNotFound = () =>
+  new LedgerError(
+    'execution_request_not_found',
+    'No execution request has this id. Compare it with the list at /v1/execution-requests.',
+  )
 
 export const runNotFound = () =>
   new LedgerError('run_not_found', 'No run has this id. Compare it with the list at /v1/runs.')

@@ -2,9 +2,13 @@ import { hash } from 'node:crypto'
 import { canonicalText } from './canonical.ts'
 import type { Answer, Claim, Decide } from './decision.ts'
 import { LedgerError } from './error.ts'
+import { leaseLost } from './lease.ts'
 
 /** What tells two bodies apart, however their members are ordered and spaced. */
 export const fingerprintOf = (body: unknown): string => hash('sha256', canonicalText(body), 'hex')
+
+/** 204: there was nothing to do, so there is nothing to remember, and a repeat may find something. */
+const NOTHING_DONE = 204
 
 /** Either what was done now, with its finished answer where one had to be kept, or what was answered before. */
 export type Outcome<T> = { record: T; answer: Answer | null } | { replayed: Answer }
@@ -21,7 +25,7 @@ export function once<T>(
   return (before) => {
     const { remembered } = before
     if (claim !== null && remembered !== null) {
-      if (remembered.fingerprint !== claim.fingerprint) throw reused()
+      if (remembered.fingerprint !== claim.fingerprint) throw claim.is_lease === true ? leaseLost() : reused()
       const { status, body, etag, location } = remembered
       const replayed = { status, body, etag, location }
       return { changes: [], events: [], result: () => ({ replayed }) }
@@ -36,7 +40,7 @@ export function once<T>(
         return { record, answer: present(record) }
       },
       remember: (outcome) =>
-        'answer' in outcome && outcome.answer !== null
+        'answer' in outcome && outcome.answer !== null && outcome.answer.status !== NOTHING_DONE
           ? { ...outcome.answer, fingerprint: claim.fingerprint, created_at: now }
           : null,
     }

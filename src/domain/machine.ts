@@ -1,6 +1,9 @@
 import type { CommandOperation, CommandStatus, StateMachine } from '../contract/machine.ts'
 import { LedgerError } from './error.ts'
 
+/** A command that the server itself gives, when something else has happened or time has passed. */
+export const OWN_COMMAND = { operation_id: null, method: null, href: null } as const
+
 export interface Edge<S extends string, C extends string> {
   /** Null where a record begins. */
   from: S | null
@@ -72,7 +75,7 @@ export function commandStatuses<C extends string>(
         detail: refused?.message ?? null,
         operation_id,
         method,
-        href: href.replace(/\{(\w+)\}/g, (whole, id: string) => ids[id] ?? whole),
+        href: href === null ? null : href.replace(/\{(\w+)\}/g, (whole, id: string) => ids[id] ?? whole),
       }
     })
 }

@@ -128,13 +128,33 @@ export const stepEndText = (step: StepAttempt): string =>
     version: step.version,
   })
 
-/** What an end of an execution request set. */
+/** What the machine changes of an execution request. */
 export const progressText = (request: RequestProgress): string =>
   stringify({
+    assignment: assignmentOf(request),
+    attempts: request.attempts,
+    available_at: request.available_at,
+    cancel_requested_at: request.cancel_requested_at,
     ended_at: request.ended_at,
+    fence: request.fence,
+    queue_expires_at: request.queue_expires_at,
+    rejected_by: request.rejected_by,
     request_id: request.request_id,
+    sequence: request.sequence,
     state: request.state,
+    step_attempt_id: request.step_attempt_id,
     stop_reason: request.stop_reason,
     updated_at: request.updated_at,
     version: request.version,
+    worker_id: request.worker_id,
   })
+
+const assignmentOf = ({ assignment }: RequestProgress) =>
+  assignment === null
+    ? null
+    : {
+        args: assignment.args,
+        command: assignment.command,
+        route_decision_id: assignment.route_decision_id,
+        tool_id: assignment.tool_id,
+      }

@@ -86,7 +86,7 @@ export function moveRun(
       steps_running: 0,
       requests: { ...requests, open: 0, canceled: requests.canceled + requests.open },
     },
-    changes: [...ended.map(({ change }) => change), ...tools],
+    changes: [...ended.flatMap(({ changes }) => changes), ...tools],
     drafts: [...ended.map(({ draft }) => draft), told],
   }
 }

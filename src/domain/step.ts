@@ -25,7 +25,7 @@ export function createStepAttempt(
   const book = visibleRun(before, given)
   requireMatch(given, book.run.version)
   requireRunning(book)
-  const step = startedStep(given, {
+  return recordStart(book, given, {
     run_id: book.run.run_id,
     sequence: freeSequence(before, book, body),
     attempt: 1,
@@ -36,7 +36,6 @@ export function createStepAttempt(
     input_prompt: body.input_prompt ?? null,
     metadata: body.metadata ?? {},
   })
-  return recordStart(book, given, step)
 }
 
 /** A retry is a new row: the old attempt stays as it ended. The scope must load the newest attempt. */
@@ -48,9 +47,10 @@ export function retryStepAttempt(
   const { book, step: old } = visibleStep(before, given)
   requireMatch(given, old.version)
   requireRunning(book)
+  requireFree(old)
   stepMachine.edge(old.state, 'retry')
   requireNewest(before, old)
-  const step = startedStep(given, {
+  return recordStart(book, given, {
     run_id: old.run_id,
     sequence: old.sequence,
     attempt: old.attempt + 1,
@@ -61,7 +61,6 @@ export function retryStepAttempt(
     input_prompt: body.input_prompt ?? old.input_prompt,
     metadata: body.metadata ?? old.metadata,
   })
-  return recordStart(book, given, step)
 }
 
 const COMMANDS = { succeeded: 'succeed', failed: 'fail', canceled: 'cancel' } as const satisfies Record<
@@ -76,11 +75,26 @@ export function completeStepAttempt(
 ): Decision<StepAttempt> {
   const { book, step } = visibleStep(before, given)
   requireMatch(given, step.version)
+  requireFree(step)
   requireAgreement(body)
+  const { entry, after } = attemptEnd(before, given, { book, step }, body)
+  return { result: () => after, ...entered(book, settled(entry, given, NOTHING_OPEN), given) }
+}
+
+export type AttemptResult = CompleteStepAttempt & { state_reason?: string }
+
+/** How a running attempt ends, whoever says so. The snapshot must hold what is known of its tool. */
+export function attemptEnd(
+  before: Pick<Snapshot, 'tools'>,
+  given: Given,
+  { book, step }: { book: RunBook; step: StepAttempt },
+  body: AttemptResult,
+): { entry: Entry; after: StepAttempt } {
   const edge = stepMachine.edge(step.state, COMMANDS[body.status])
   const after: StepAttempt = {
     ...step,
     state: edge.to,
+    state_reason: body.state_reason ?? null,
     exit_code: body.exit_code ?? null,
     signal: body.signal ?? null,
     error_class: body.error_class ?? null,
@@ -113,11 +127,10 @@ export function completeStepAttempt(
   }
   const run = { counters, steps_running: book.steps_running - 1 }
   const entry = record(book, given, { before: step, after }, run, draft)
-  const told = { ...entry, changes: [...entry.changes, ...toolsAfter(before, [after])] }
-  return { result: () => after, ...entered(book, settled(told, given, NOTHING_OPEN), given) }
+  return { after, entry: { ...entry, changes: [...entry.changes, ...toolsAfter(before, [after])] } }
 }
 
-type StepStart = Pick<
+export type StepStart = Pick<
   StepAttempt,
   | 'run_id'
   | 'sequence'
@@ -128,7 +141,8 @@ type StepStart = Pick<
   | 'prompt_id'
   | 'input_prompt'
   | 'metadata'
->
+> &
+  Partial<Pick<StepAttempt, 'execution_request_id' | 'route_decision_id'>>
 
 function startedStep(given: Given, start: StepStart): StepAttempt {
   return {
@@ -139,8 +153,8 @@ function startedStep(given: Given, start: StepStart): StepAttempt {
     retry_of: start.retry_of,
     tool_id: start.tool_id,
     tool_run_id: start.tool_run_id,
-    execution_request_id: null,
-    route_decision_id: null,
+    execution_request_id: start.execution_request_id ?? null,
+    route_decision_id: start.route_decision_id ?? null,
     prompt_id: start.prompt_id,
     input_prompt: start.input_prompt,
     state: 'running',
@@ -161,8 +175,18 @@ function startedStep(given: Given, start: StepStart): StepAttempt {
   }
 }
 
-function recordStart(book: RunBook, given: Given, step: StepAttempt): Decision<StepAttempt> {
+function recordStart(book: RunBook, given: Given, start: StepStart): Decision<StepAttempt> {
+  const { entry, step } = attemptStart(book, given, start)
+  return { result: () => step, ...entered(book, entry, given) }
+}
+
+export function attemptStart(
+  book: RunBook,
+  given: Given,
+  start: StepStart,
+): { entry: Entry; step: StepAttempt } {
   const { run } = book
+  const step = startedStep(given, start)
   const counters = { ...run.counters, step_attempts: run.counters.step_attempts + 1 }
   const draft = {
     kind: 'step_started',
@@ -175,8 +199,7 @@ function recordStart(book: RunBook, given: Given, step: StepAttempt): Decision<S
     sequence_max: Math.max(book.sequence_max, step.sequence),
     steps_running: book.steps_running + 1,
   }
-  const entry = record(book, given, { before: null, after: step }, moved, draft)
-  return { result: () => step, ...entered(book, entry, given) }
+  return { step, entry: record(book, given, { before: null, after: step }, moved, draft) }
 }
 
 interface RunMoved {
@@ -207,6 +230,16 @@ function requireRunning({ run }: RunBook): void {
   if (run.state === 'running') return
   const todo = run.state === 'pending' ? 'Start it first.' : 'It takes no more step attempts.'
   throw new LedgerError('run_not_running', `The run is ${run.state}. ${todo}`, { state: run.state })
+}
+
+/** What a claim began, a worker ends, and the server tries again. */
+function requireFree({ execution_request_id }: StepAttempt): void {
+  if (execution_request_id === null) return
+  throw new LedgerError(
+    'attempt_leased',
+    `The attempt belongs to the execution request ${execution_request_id}: its worker completes it, and the server retries it.`,
+    { execution_request_id },
+  )
 }
 
 function freeSequence({ newest }: Snapshot, book: RunBook, body: CreateStepAttempt): number {

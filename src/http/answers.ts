@@ -1,4 +1,5 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { ClaimResult, CompletedRequest } from '../contract/dispatch.ts'
 import type { Page } from '../contract/common.ts'
 import type { Event } from '../contract/event.ts'
 import type { ExecutionRequest } from '../contract/execution-request.ts'
@@ -8,7 +9,7 @@ import type { Answer } from '../domain/decision.ts'
 import type { Outcome } from '../domain/idempotency.ts'
 import type { Call } from '../orchestrator/call.ts'
 import { ifMatchOf, matchesNone } from './conditions.ts'
-import { claimOf } from './idempotency.ts'
+import { claimOf, leaseClaimOf } from './idempotency.ts'
 import { pathOf } from './problem.ts'
 
 const JSON_TYPE = 'application/json; charset=utf-8'
@@ -44,6 +45,16 @@ export const createdRequest: Present<ExecutionRequest> = (request) => ({
   status: 201,
   location: `/v1/execution-requests/${request.request_id}`,
 })
+export const claimedRequests: Present<ClaimResult> = (result) => ({
+  status: result.items.length === 0 ? 204 : 200,
+  body: JSON.stringify(result),
+  etag: null,
+  location: null,
+})
+export const completedRequest: Present<CompletedRequest> = (result) => ({
+  ...changed(result.execution_request),
+  body: JSON.stringify(result),
+})
 export const createdEvent: Present<Event> = (event) => ({
   status: 201,
   body: JSON.stringify(event),
@@ -58,7 +69,21 @@ export async function answerWrite<T>(
   present: Present<T>,
   write: (call: Call<T>) => Promise<Outcome<T>>,
 ): Promise<FastifyReply> {
-  const outcome = await write(callOf(request, present))
+  return answerOutcome(reply, present, await write(callOf(request, present)))
+}
+
+/** The same of a write that names itself by its lease. */
+export async function answerLease<T>(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  present: Present<T>,
+  write: (call: Call<T>) => Promise<Outcome<T>>,
+): Promise<FastifyReply> {
+  const call = { ...callOf(request, present), claim: leaseClaimOf(request) }
+  return answerOutcome(reply, present, await write(call))
+}
+
+function answerOutcome<T>(reply: FastifyReply, present: Present<T>, outcome: Outcome<T>): FastifyReply {
   if ('replayed' in outcome) return sendAnswer(reply.header('idempotency-replayed', 'true'), outcome.replayed)
   return sendAnswer(reply, outcome.answer ?? present(outcome.record))
 }
@@ -74,6 +99,7 @@ const callOf = <T>(request: FastifyRequest, present: Present<T>): Call<T> => ({
 function sendAnswer(reply: FastifyReply, { status, body, etag, location }: Answer): FastifyReply {
   if (etag !== null) void reply.header('etag', etag)
   if (location !== null) void reply.header('location', location)
+  if (status === 204) return reply.code(status).send()
   return reply.code(status).header('content-type', JSON_TYPE).send(body)
 }
 

@@ -10,6 +10,7 @@ import type { App, RouteDeps } from './deps.ts'
 import { type GateOptions, guardGate } from './gate.ts'
 import { describeApi } from './openapi.ts'
 import { PROBLEM_TYPE, errorAnswerer, pathOf, problemOf, rawProblem } from './problem.ts'
+import { dispatchRoutes } from './routes/dispatch.ts'
 import { docRoutes } from './routes/docs.ts'
 import { eventRoutes } from './routes/events.ts'
 import { executionRequestRoutes } from './routes/execution-requests.ts'
@@ -21,6 +22,7 @@ import { runRoutes } from './routes/runs.ts'
 import { schemaRoutes } from './routes/schemas.ts'
 import { stepRoutes } from './routes/steps.ts'
 import { toolRoutes } from './routes/tools.ts'
+import { workerRoutes } from './routes/workers.ts'
 import { buildValidator } from './validation.ts'
 import { LedgerError } from '../domain/error.ts'
 
@@ -97,6 +99,8 @@ function registerRoutes(app: App, options: AppOptions): void {
   routerConfigRoutes(app, options)
   routingRoutes(app, options)
   executionRequestRoutes(app, options)
+  dispatchRoutes(app, options)
+  workerRoutes(app, options)
   toolRoutes(app, options)
   machineRoutes(app)
   schemaRoutes(app)

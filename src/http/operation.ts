@@ -8,7 +8,16 @@ import { LedgerError } from '../domain/error.ts'
 import { problemOf } from './problem.ts'
 
 export type Tag =
-  'runs' | 'steps' | 'events' | 'routing' | 'requests' | 'tools' | 'machines' | 'schemas' | 'health'
+  | 'runs'
+  | 'steps'
+  | 'events'
+  | 'routing'
+  | 'requests'
+  | 'dispatch'
+  | 'tools'
+  | 'machines'
+  | 'schemas'
+  | 'health'
 
 interface Description {
   operationId: string
@@ -118,18 +127,26 @@ export function writes<P extends Parts>(
     matches?: string
     /** Whether `If-Match` must be sent. */
     guarded?: boolean
+    /** What it means to answer 204. */
+    nothing?: string
+    /** Further headers of the answer. */
+    headers?: object
   },
   parts: P,
 ) {
-  const { status, schema, versioned = true, located = false, matches, guarded = false } = answer
-  const answered = { ...(versioned ? etag : {}), ...(located ? location : {}), ...replayed }
+  const { status, schema, versioned = true, located = false, matches, guarded = false, nothing } = answer
+  const { headers: more = {} } = answer
+  const answered = { ...(versioned ? etag : {}), ...(located ? location : {}), ...replayed, ...more }
   const conditions = matches === undefined ? {} : { 'If-Match': ifMatch(matches) }
   const refusals: ProblemCode[] = matches === undefined ? WRITING : [...WRITING, 'precondition_failed']
   if (guarded) refusals.push('precondition_required')
   return operation(
     description,
     { ...parts, headers: headers({ 'Idempotency-Key': idempotencyKey, ...conditions }) },
-    { [status]: { description: status === 201 ? 'Created.' : 'Done.', schema, headers: answered } },
+    {
+      [status]: { description: status === 201 ? 'Created.' : 'Done.', schema, headers: answered },
+      ...(nothing === undefined ? {} : { 204: { description: nothing, headers: more } }),
+    },
     [...KEYED, ...refusals],
   )
 }

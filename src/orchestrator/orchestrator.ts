@@ -14,7 +14,7 @@ import type {
   RetryStepAttempt,
   StepAttempt,
 } from '../contract/step.ts'
-import type { Caller, ChainHead, Scope } from '../domain/decision.ts'
+import type { Caller, Change, ChainHead, Scope } from '../domain/decision.ts'
 import { appendRunEvent } from '../domain/event.ts'
 import { type ChainCheck, chainStart, checkChain, checkHead } from '../domain/event-chain.ts'
 import { cancelExecutionRequest, createExecutionRequest } from '../domain/execution-request.ts'
@@ -27,11 +27,17 @@ import { completeStepAttempt, createStepAttempt, retryStepAttempt } from '../dom
 import { traceparentOf } from '../domain/traceparent.ts'
 import type { Entropy } from '../entropy.ts'
 import { type Call, type GivenFor, OWN_CALL, type Write, type WriteOnce } from './call.ts'
+import { type DispatchCases, dispatchCases } from './dispatch.ts'
+import { createHub } from './hub.ts'
 import { type RouterCases, routeScope, routerCases } from './router.ts'
 import type { Store } from '../store/store.ts'
 
 /** The use cases: every write, and the reads that decide something. */
-export interface Orchestrator extends RouterCases {
+export interface Orchestrator extends RouterCases, DispatchCases {
+  /** Is told whenever time will end something: at that instant `sweep` has work. */
+  onDue(listener: (instant: string) => void): void
+  /** Nobody waits for work any longer: the server stops. */
+  endWaiting(): void
   createRun(call: Call<Run>, body: CreateRun, traceparent: string | null): Promise<Outcome<Run>>
   updateRun: Write<UpdateRun, Run>
   startRun(call: Call<Run>, run_id: string): Promise<Outcome<Run>>
@@ -66,17 +72,28 @@ export function createOrchestrator(deps: { store: Store; clock: Clock; entropy: 
     const newId = () => entropy.newId(ms)
     return { now: text, newId, randomHex: entropy.hex, caller, http_request_id, if_match }
   }
-  const write: WriteOnce = (call, scope, decide) => {
+  const hub = createHub()
+  const write: WriteOnce = async (call, scope, decide) => {
     const given = givenFor(call)
     const { claim, present } = call
     const repeatable = once({ claim, present, now: given.now }, (before) => decide(before, given))
-    return store.change({ ...scope, claim }, repeatable)
+    let changes: readonly Change[] = []
+    const outcome = await store.change({ ...scope, claim }, (before) => {
+      const decision = repeatable(before)
+      changes = decision.changes
+      return decision
+    })
+    hub.published(changes, clock().text) // later than `now`: what became available meanwhile counts
+    return outcome
   }
   return {
     ...runWrites(write),
     ...stepWrites(write),
     ...requestWrites(write),
     ...routerCases({ store, givenFor, write }),
+    ...dispatchCases({ store, givenFor, write, hub }),
+    onDue: hub.onDue,
+    endWaiting: hub.waiters.close,
     appendRunEvent: (call, run_id, body) =>
       write(call, { run_id, ...stepOf(body.step_attempt_id) }, (before, given) =>
         appendRunEvent(before, given, body),

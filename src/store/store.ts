@@ -7,6 +7,7 @@ import type { RouteDecision, RouteDecisionsQuery } from '../contract/routing.ts'
 import type { Run, RunsQuery } from '../contract/run.ts'
 import type { StepAttempt, StepsQuery } from '../contract/step.ts'
 import type { Tool, ToolsQuery } from '../contract/tool.ts'
+import type { Worker, WorkersQuery } from '../contract/worker.ts'
 import type { Caller, Decide, LedgerEvent, Scope, Snapshot } from '../domain/decision.ts'
 
 /** Who looks: what belongs to other projects is not there. */
@@ -32,6 +33,9 @@ export interface StoreReads {
   listEvents(query: EventsQuery, viewer: Viewer): Promise<Page<Event>>
   getExecutionRequest(execution_request_id: string, viewer: Viewer): Promise<ExecutionRequest | null>
   listExecutionRequests(query: ExecutionRequestsQuery, viewer: Viewer): Promise<Page<ExecutionRequest>>
+  /** What it holds is what the viewer may see of it. */
+  getWorker(worker_id: string, viewer: Viewer): Promise<Worker | null>
+  listWorkers(query: WorkersQuery, viewer: Viewer): Promise<Page<Worker>>
   getRouterConfig(config_version: number): Promise<RouterConfigVersion | null>
   /** How often configurations were activated, and the one that was last; null before the first. */
   getActiveRouterConfig(): Promise<{ activations: number; config: RouterConfigVersion | null }>
@@ -60,6 +64,12 @@ export interface Store extends StoreReads {
   listTools(query: ToolsQuery, now: string): Promise<Page<Tool>>
   /** The events of a run with a higher `run_seq`, in order, as they are kept. */
   readChain(run_id: string, after: { run_seq: number; limit: number }): Promise<LedgerEvent[]>
+  /** Requests whose lease, attempt or wait is over at that instant. */
+  dueRequests(now: string, limit: number): Promise<string[]>
+  /** The tools of what can be claimed since then, one for each request. */
+  availableTools(after: string, now: string): Promise<string[]>
+  /** When time ends something next, or something can be claimed; null if nothing will happen by itself. */
+  nextDue(now: string): Promise<string | null>
   /** Forgets idempotency keys that are older, at most `limit` of them; answers how many. */
   forgetKeys(older_than: string, limit: number): Promise<number>
   /** The instant of the last event; null in an empty store. The clock never starts before it. */

@@ -5,7 +5,7 @@ import type { StepAttempt } from '../../src/contract/step.ts'
 import type { KeyScope } from '../../src/keys.ts'
 import { type Json, type TestApp, aKey, aKeyFor, assemble, exchange, openTestApp } from '../support/http.ts'
 import { type Client, clientOf } from './client.ts'
-import { CONFIG, activate } from '../support/router.ts'
+import { beRoutable } from './operations-routing.ts'
 import { OPERATIONS, idOf, sentOf, table, withId } from './operations.ts'
 
 const keys = {
@@ -13,7 +13,8 @@ const keys = {
   write: aKey('write'),
   worker: aKey('worker'),
   admin: aKey('admin'),
-  mine: aKeyFor(['mine', 'mine too'], 'admin'),
+  mine: aKeyFor(['mine', 'mine too'], 'admin', 'worker'),
+  all: aKey('admin', 'worker'),
 }
 
 let app: TestApp
@@ -129,7 +130,7 @@ describe('a key that is bound to projects', () => {
       })
       return { run: (await everybody.get(`/v1/runs/${run.run_id}`)).body, step, request }
     }
-    await activate(app, CONFIG, keys.admin.key)
+    await beRoutable(everybody)
     theirs = await make('theirs')
     mine = await make('mine')
   })
@@ -144,7 +145,7 @@ describe('a key that is bound to projects', () => {
   const addressed = OPERATIONS.filter((operation) => (idOf(operation) ?? '') in OF_OTHERS)
 
   it.each(table(addressed))('finds nothing of others at %s', async (_name, operation) => {
-    const ask = await operation.prepare(as(keys.admin.key))
+    const ask = await operation.prepare(as(keys.all.key))
     const path = withId(operation, ask.path, OF_OTHERS[idOf(operation)!]!())
     const before = app.writes()
     const sent = sentOf(operation, ask)

@@ -188,10 +188,17 @@ function refusalsOfRequests(all: KnownOperation[]): void {
 function refusalsOfCallers(all: KnownOperation[]): void {
   const keyed = all.filter((operation) => mayAnswer(operation, 401))
   if (keyed.length === 0) return
-  const keys = { admin: aKey('admin'), write: aKey('write'), read: aKey('read'), none: aKey() }
+  const keys = {
+    admin: aKey('admin'),
+    write: aKey('write'),
+    worker: aKey('worker'),
+    read: aKey('read'),
+    none: aKey(),
+    all: aKey('admin', 'worker'),
+  }
   const { app } = opened({ api_keys: Object.values(keys).map(({ entry }) => entry) })
   const ask = async (operation: KnownOperation, as?: string) => {
-    const prepared = await operation.prepare(clientOf(app(), keys.admin.key))
+    const prepared = await operation.prepare(clientOf(app(), keys.all.key))
     const before = app().writes()
     const sent = { ...sentOf(operation, prepared), ...(as === undefined ? {} : { as }) }
     const { status, body, headers } = await app().request(operation.method, prepared.path, sent)
@@ -210,7 +217,7 @@ function refusalsOfCallers(all: KnownOperation[]): void {
 
   it.each(table(keyed))('%s needs its scope', async (_name, operation) => {
     const scope = scopeOf(operation)
-    const too_little = { read: keys.none, write: keys.read, admin: keys.write }[scope]
+    const too_little = { read: keys.none, write: keys.worker, worker: keys.admin, admin: keys.write }[scope]
     expect(await ask(operation, too_little.key)).toMatchObject({ status: 403, code: 'forbidden', written: 0 })
     expect((await ask(operation, keys[scope].key)).status).toBeLessThan(300)
   })

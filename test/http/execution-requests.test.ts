@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import canonicalize from 'canonicalize'
 import { beforeEach, describe, expect, it } from 'vitest'
-import type { ExecutionRequest } from '../../src/contract/execution-request.ts'
+import { type ExecutionRequest, requestDocumentFields } from '../../src/contract/execution-request.ts'
 import { NO_ID } from '../support/builders.ts'
 import { START, type TestApp, aKey, aKeyFor, openTestApp } from '../support/http.ts'
 import { FULL_TASK, REQUESTS, TASK, aRequest, eventsIn, requestPath } from '../support/requests.ts'
@@ -24,11 +24,13 @@ async function open(): Promise<() => Promise<void>> {
 const create = (task: object = {}, headers = {}) => client.post(REQUESTS, { ...TASK, ...task }, headers)
 const kindsIn = async (run_id: string) => (await eventsIn(client, run_id)).map(({ kind }) => kind)
 
-/** The fields that never change. */
-function documentOf(request: ExecutionRequest) {
-  const { content_hash: _, run_id: __, created_at: ___, state, stop_reason, assignment, ...rest } = request
-  const { updated_at, ended_at, version, ...document } = rest
-  return { document, progress: { state, stop_reason, assignment, updated_at, ended_at, version } }
+/** The fields that never change, and those that the machine moves. */
+function documentOf({ content_hash: _, run_id: __, created_at: ___, ...request }: ExecutionRequest) {
+  const isFixed = ([field]: [string, unknown]) => field in requestDocumentFields
+  const [document = [], progress = []] = [true, false].map((fixed) =>
+    Object.entries(request).filter((entry) => isFixed(entry) === fixed),
+  )
+  return { document: Object.fromEntries(document), progress: Object.fromEntries(progress) }
 }
 
 describe('creating an execution request', () => {
@@ -67,6 +69,15 @@ describe('creating an execution request', () => {
       state: 'queued',
       stop_reason: null,
       assignment: { route_decision_id: expect.any(String), tool_id: 'aider', command: 'aider', args: [] },
+      attempts: 0,
+      fence: 0,
+      worker_id: null,
+      rejected_by: [],
+      sequence: null,
+      step_attempt_id: null,
+      available_at: START,
+      queue_expires_at: null,
+      cancel_requested_at: null,
       updated_at: START,
       ended_at: null,
       version: 1,

@@ -38,8 +38,9 @@ describe('the state machines', () => {
     ['step_attempt', 'failed', ['retry']],
     ['step_attempt', 'canceled', ['retry']],
     ['step_attempt', 'succeeded', []],
-    ['execution_request', 'blocked', ['cancel']],
-    ['execution_request', 'queued', ['cancel']],
+    ['execution_request', 'blocked', ['unblock', 'expire', 'cancel']],
+    ['execution_request', 'queued', ['claim', 'expire', 'cancel']],
+    ['execution_request', 'claimed', ['succeed', 'requeue', 'fail', 'cancel', 'confirm_cancel']],
     ['execution_request', 'canceled', []],
   ])('of a %s that is %s allow %j', (name, state, commands) => {
     expect(commandsOf(name, state).sort()).toEqual([...commands].sort())
@@ -55,7 +56,7 @@ describe('the state machines', () => {
     expect(terminal).toEqual([
       ['canceled', 'quarantined', 'succeeded'],
       ['canceled', 'failed', 'succeeded'],
-      ['canceled'],
+      ['canceled', 'failed', 'succeeded'],
     ])
   })
 
@@ -66,7 +67,7 @@ describe('the state machines', () => {
   })
 
   const operationAt = ({ method, href }: CommandStatus) =>
-    app.document.paths[href]?.[method.toLowerCase()]?.operationId
+    href === null ? null : app.document.paths[href]?.[method!.toLowerCase()]?.operationId
 
   it('refuse with the code that the operation answers', () => {
     const refused = machines

@@ -39,10 +39,14 @@ describe('HEAD', () => {
 
 describe('another method than those of a path', () => {
   const paths = Object.keys(COMMITTED.paths)
-  const methodsOf = (path: string): string[] =>
-    OPERATIONS.filter(({ template }) => template === path)
-      .flatMap(({ method }) => (method === 'GET' ? ['GET', 'HEAD'] : [method]))
-      .sort()
+  // `/execution-requests/claim` reads as `/execution-requests/{execution_request_id}` as well.
+  const reads = (template: string, path: string) =>
+    new RegExp(`^${template.replace(/\{\w+\}/g, '[^/]+')}$`).test(path)
+  const methodsOf = (path: string): string[] => {
+    const operations = OPERATIONS.filter(({ template }) => template === path || reads(template, path))
+    const methods = operations.flatMap(({ method }) => (method === 'GET' ? ['GET', 'HEAD'] : [method]))
+    return [...new Set(methods)].sort()
+  }
 
   const cases = paths.flatMap((path) =>
     METHODS.filter((method) => !methodsOf(path).includes(method)).map((method) => [method, path] as const),

@@ -81,12 +81,25 @@ const SPARES = Array.from({ length: 16 }, (_, i) => `spare_${i}`)
 
 type App = RouterConfig['apps'][string]
 
+/** What a tool does that never has too much to do. */
+export const BULK = { tool_id: 'bulk', kind: 'bulk_work' }
+
 let configs = 0
 
 /** Another configuration each time; each of them can route the same. */
 const aConfig = (): RouterConfig => {
   const spare: App = { kind: 'tool', command: 'true', capabilities: { task_kinds: ['nothing'] } }
-  const apps = { ...CONFIG.apps, ...Object.fromEntries(SPARES.map((name) => [name, spare])) }
+  const bulk: App = {
+    kind: 'tool',
+    command: 'true',
+    capabilities: { task_kinds: [BULK.kind] },
+    limits: { max_parallel: 1_000 },
+  }
+  const apps = {
+    ...CONFIG.apps,
+    ...Object.fromEntries(SPARES.map((name) => [name, spare])),
+    [BULK.tool_id]: bulk,
+  }
   return { ...CONFIG, version: `1.0.${configs++}`, apps }
 }
 
@@ -96,7 +109,7 @@ async function aVersion(client: Client): Promise<number> {
 }
 
 /** Sees to it that a configuration is active. */
-async function beRoutable(client: Client): Promise<void> {
+export async function beRoutable(client: Client): Promise<void> {
   if ((await client.get(ACTIVE)).status === 200) return
   await client.post(`${CONFIGS}/${await aVersion(client)}/activate`, {}, { 'if-match': '"0"' })
 }

@@ -2,7 +2,9 @@ import { readFileSync } from 'node:fs'
 import type { Operation } from '../support/document.ts'
 import { type Document, operationsOf } from '../support/document.ts'
 import type { Headers, Sent } from '../support/http.ts'
+import type { KeyScope } from '../../src/keys.ts'
 import type { Client } from './client.ts'
+import { PREPARE_DISPATCH } from './operations-dispatch.ts'
 import { PREPARE_ROUTING } from './operations-routing.ts'
 
 /** A request that succeeds. */
@@ -31,6 +33,7 @@ export interface KnownOperation {
 
 const PREPARE: Record<string, Prepare> = {
   ...PREPARE_ROUTING,
+  ...PREPARE_DISPATCH,
   createRun: async () => ({
     path: '/v1/runs',
     body: { project_id: 'shop', phase_id: 'build', labels: { team: 'core' } },
@@ -174,8 +177,9 @@ export const WITHOUT_CHOICE = ['startRun', 'activateRouterConfig', 'resumeTool']
 const OF_ADMINISTRATORS = ['createRouterConfig', 'activateRouterConfig', 'pauseTool', 'resumeTool']
 
 /** What a key needs for it. */
-export function scopeOf(operation: KnownOperation): 'read' | 'write' | 'admin' {
+export function scopeOf(operation: KnownOperation): KeyScope {
   if (OF_ADMINISTRATORS.includes(operation.operation_id)) return 'admin'
+  if (operation.operation.tags.includes('dispatch') && operation.method === 'POST') return 'worker'
   return isWrite(operation) ? 'write' : 'read'
 }
 

@@ -233,9 +233,9 @@ describe('what can be done with a run', () => {
 
   /** Gives the command to another run in the same situation, so that each meets it as it was described. */
   async function answerTo({ command, method, href }: CommandStatus, subject: Run, described: Run) {
-    const path = href.replace(described.run_id, subject.run_id)
+    const path = href!.replace(described.run_id, subject.run_id)
     const before = app.writes()
-    const { status, body } = await app.request(method, path, { body: BODIES[command] })
+    const { status, body } = await app.request(method!, path, { body: BODIES[command] })
     if (status === 200) return status
     expect(app.writes()).toBe(before)
     expect((await client.get(pathOf(subject))).body).toEqual(subject)

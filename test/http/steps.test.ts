@@ -4,6 +4,7 @@ import type { StepAttempt, StepAttemptState } from '../../src/contract/step.ts'
 import { START, type TestApp, openTestApp } from '../support/http.ts'
 import { type Client, RUN_STATES, clientOf } from './client.ts'
 import { everyOperation, meetAllTheyPromise } from './every-operation.ts'
+import { aClaimed } from './operations-dispatch.ts'
 import { UNKNOWN_ID, tagged } from './operations.ts'
 
 let app: TestApp
@@ -275,6 +276,18 @@ describe('listing step attempts', () => {
     const { next_cursor } = (await client.get(`/v1/runs/${one.run_id}/steps?limit=1`)).body
     const answer = await client.get(`/v1/runs/${other.run_id}/steps?cursor=${next_cursor}`)
     expect(answer).toMatchObject({ status: 400, body: { code: 'invalid_cursor' } })
+  })
+})
+
+describe('an attempt that a lease owns', () => {
+  it.each(['complete', 'retry'])('refuses %s, and names the request that ends it', async (command) => {
+    const { step_attempt, execution_request } = await aClaimed(client)
+    const before = app.writes()
+    const body = command === 'complete' ? { status: 'succeeded' } : {}
+    const answer = await client.post(`${pathOf(step_attempt)}/${command}`, body)
+    expect(answer).toMatchObject({ status: 409, body: { code: 'attempt_leased' } })
+    expect(answer.body.execution_request_id).toBe(execution_request.request_id)
+    expect(app.writes()).toBe(before)
   })
 })
 

@@ -1,5 +1,7 @@
+import type { ExecutionRequestState } from '../../src/contract/execution-request.ts'
 import type { RunState } from '../../src/contract/run.ts'
 import type { StepAttemptState } from '../../src/contract/step.ts'
+import type { RequestCommand } from '../../src/domain/request-machine.ts'
 import type { RunCommand } from '../../src/domain/run-machine.ts'
 import type { StepCommand } from '../../src/domain/step-machine.ts'
 
@@ -23,6 +25,21 @@ export const STEP_EDGES: readonly Row<StepAttemptState, StepCommand>[] = [
   ['running', 'cancel', 'canceled', 'step_completed'],
   ['failed', 'retry', 'failed', 'step_started'],
   ['canceled', 'retry', 'canceled', 'step_started'],
+]
+
+/** What an execution request may do. Two ways lead in: it is created blocked or queued. */
+export const REQUEST_EDGES: readonly Row<ExecutionRequestState, RequestCommand>[] = [
+  ['blocked', 'unblock', 'queued', 'request_queued'],
+  ['blocked', 'expire', 'failed', 'request_completed'],
+  ['blocked', 'cancel', 'canceled', 'request_completed'],
+  ['queued', 'claim', 'claimed', 'request_claimed'],
+  ['queued', 'expire', 'failed', 'request_completed'],
+  ['queued', 'cancel', 'canceled', 'request_completed'],
+  ['claimed', 'succeed', 'succeeded', 'request_completed'],
+  ['claimed', 'requeue', 'queued', 'request_queued'],
+  ['claimed', 'fail', 'failed', 'request_completed'],
+  ['claimed', 'cancel', 'claimed', 'request_cancel_requested'],
+  ['claimed', 'confirm_cancel', 'canceled', 'request_completed'],
 ]
 
 /** Every state with every command, and the edge where there is one. */

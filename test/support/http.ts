@@ -68,13 +68,15 @@ export interface TestApp {
   writes(): number
   /** Moves the clock. */
   pass(ms: number): void
-  /** From now on the server is stopping, or no more. */
+  /** Ends what time has ended, as the alarm of the server does. */
+  sweep(): Promise<string | null>
+  /** From now on the server is stopping, or no more; who waits for work waits no longer. */
   drain(on?: boolean): void
   close(): Promise<void>
 }
 
 export async function openTestApp(options: TestAppOptions = {}): Promise<TestApp> {
-  const { app, db, store, time, logs, draining } = await assemble(options)
+  const { app, db, store, orchestrator, time, logs, draining } = await assemble(options)
   await app.listen({ port: 0, host: '127.0.0.1' })
   const { port } = app.server.address() as AddressInfo // a TCP server that listens has one
   const document: Document = JSON.parse(JSON.stringify(app.swagger()))
@@ -94,7 +96,11 @@ export async function openTestApp(options: TestAppOptions = {}): Promise<TestApp
     },
     writes: () => writes.get() ?? 0,
     pass: time.pass,
-    drain: (on = true) => void (draining.now = on),
+    sweep: orchestrator.sweep,
+    drain(on = true) {
+      draining.now = on
+      if (on) orchestrator.endWaiting()
+    },
     async close() {
       await app.close()
       if (db.open) await store.close()
@@ -112,8 +118,9 @@ export async function assemble(options: TestAppOptions = {}) {
   const entropy = createEntropy()
   const logs: Json[] = []
   const draining = { now: false }
+  const orchestrator = createOrchestrator({ store, clock: time.clock, entropy })
   const app = await buildApp({
-    orchestrator: createOrchestrator({ store, clock: time.clock, entropy }),
+    orchestrator,
     reads: store,
     logger: pino({ level: 'trace' }, { write: (line) => void logs.push(JSON.parse(line)) }),
     newRequestId: requestIds(entropy.hex(8)),
@@ -125,7 +132,7 @@ export async function assemble(options: TestAppOptions = {}) {
     isDraining: () => draining.now,
     ...gate,
   })
-  return { app, db, store, time, logs, draining }
+  return { app, db, store, orchestrator, time, logs, draining }
 }
 
 /** The product's clock over a wall that tests move. */

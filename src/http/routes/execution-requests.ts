@@ -7,7 +7,7 @@ import {
   ExecutionRequestsQuery,
 } from '../../contract/execution-request.ts'
 import { ref } from '../../contract/named.ts'
-import { requestNotFound } from '../../domain/execution-request.ts'
+import { requestNotFound } from '../../domain/guard.ts'
 import { answerWrite, changedRequest, createdRequest, sendPage, sendRecord } from '../answers.ts'
 import type { App, RouteDeps } from '../deps.ts'
 import { lists, readsOne, writes } from '../operation.ts'

@@ -86,7 +86,7 @@ function stepAttempts(app: App, { orchestrator, reads }: RouteDeps): void {
       tag,
       summary: 'Complete a step attempt',
       description: '`running` → `succeeded`, `failed` or `canceled`, with what it left behind and used up.',
-      problems: ['step_attempt_not_found', 'transition_refused', 'exit_code_contradicts'],
+      problems: ['step_attempt_not_found', 'transition_refused', 'attempt_leased', 'exit_code_contradicts'],
     },
     { status: 200, schema: ref(StepAttempt), matches: 'the step attempt' },
     { params, body: ref(CompleteStepAttempt) },
@@ -107,7 +107,13 @@ function stepAttempts(app: App, { orchestrator, reads }: RouteDeps): void {
       summary: 'Retry a step attempt',
       description:
         'Makes a new running attempt at the same place of the run. Only the newest attempt of a step can be retried, if it failed or was canceled and the run is running.',
-      problems: ['step_attempt_not_found', 'transition_refused', 'run_not_running', 'already_retried'],
+      problems: [
+        'step_attempt_not_found',
+        'transition_refused',
+        'attempt_leased',
+        'run_not_running',
+        'already_retried',
+      ],
     },
     { status: 201, schema: ref(StepAttempt), located: true, matches: 'the step attempt' },
     { params, body: ref(RetryStepAttempt) },

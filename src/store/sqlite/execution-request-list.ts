@@ -7,7 +7,9 @@ import { idBounds, single, sorted } from './run-list.ts'
 import { type Order, inList, listParameter, prepareScan, readPage } from './scan.ts'
 import type { Cell } from './table.ts'
 
-const PASSES = ['project_id', 'project_id', 'run_id', 'state', 'tool_id'].map(inList).join(' AND ')
+const PASSES = ['project_id', 'project_id', 'run_id', 'state', 'tool_id', 'worker_id']
+  .map(inList)
+  .join(' AND ')
 
 const BOUNDS = 'execution_request_id >= ? AND execution_request_id < ?'
 
@@ -35,7 +37,9 @@ export function executionRequestList(db: Connection) {
     const { limit, cursor: _, order = 'desc', ...filters } = query
     const list = { list: 'execution_requests', order, ...sorted(filters) }
     const [walk, keys] = chooseWalk(query)
-    const lists = [projects, query.project_id, query.run_id, query.state, query.tool_id].map(listParameter)
+    const lists = [projects, query.project_id, query.run_id, query.state, query.tool_id, query.worker_id].map(
+      listParameter,
+    )
     return readPage({
       list,
       limit,

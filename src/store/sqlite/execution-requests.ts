@@ -4,6 +4,7 @@ import type {
   ExecutionRequestDocument,
   RequestProgress,
 } from '../../contract/execution-request.ts'
+import { rankOf } from '../../domain/claim.ts'
 import type { Connection } from './connection.ts'
 import { type Cell, type Row, narrowUpdate, placeholders, prepareRaw } from './table.ts'
 
@@ -25,6 +26,15 @@ const PROGRESS = [
   'tool_id',
   'command',
   'args',
+  'attempts',
+  'fence',
+  'worker_id',
+  'rejected_by',
+  'sequence',
+  'step_attempt_id',
+  'available_at',
+  'queue_expires_at',
+  'cancel_requested_at',
   'updated_at',
   'ended_at',
   'version',
@@ -48,6 +58,15 @@ const encodeProgress = ({ assignment, ...request }: RequestProgress): Cell[] => 
   assignment?.tool_id ?? null,
   assignment?.command ?? null,
   assignment === null ? null : JSON.stringify(assignment.args),
+  request.attempts,
+  request.fence,
+  request.worker_id,
+  JSON.stringify(request.rejected_by),
+  request.sequence,
+  request.step_attempt_id,
+  request.available_at,
+  request.queue_expires_at,
+  request.cancel_requested_at,
   request.updated_at,
   request.ended_at,
   request.version,
@@ -59,9 +78,18 @@ const decodeProgress = (row: Row, at: number) =>
     state: row[at],
     stop_reason: row[at + 1],
     assignment: decodeAssignment(row, at + 2),
-    updated_at: row[at + 6],
-    ended_at: row[at + 7],
-    version: row[at + 8],
+    attempts: row[at + 6],
+    fence: row[at + 7],
+    worker_id: row[at + 8],
+    rejected_by: JSON.parse(row[at + 9] as string) as string[],
+    sequence: row[at + 10],
+    step_attempt_id: row[at + 11],
+    available_at: row[at + 12],
+    queue_expires_at: row[at + 13],
+    cancel_requested_at: row[at + 14],
+    updated_at: row[at + 15],
+    ended_at: row[at + 16],
+    version: row[at + 17],
   }) as Omit<RequestProgress, 'request_id' | 'run_id'>
 
 const decodeAssignment = (row: Row, at: number): Assignment | null =>
@@ -93,11 +121,13 @@ export function executionRequestsTable(db: Connection) {
      WHERE run_id = ? AND state IN ('blocked', 'queued', 'claimed') ORDER BY execution_request_id`,
   )
   const insert = db.prepare<[Row]>(
-    `INSERT INTO execution_requests (${REQUEST_COLUMNS.join(', ')}) VALUES (${placeholders(REQUEST_COLUMNS)})`,
+    `INSERT INTO execution_requests (${REQUEST_COLUMNS.join(', ')}, priority_rank)
+     VALUES (${placeholders(REQUEST_COLUMNS)}, ?)`,
   )
   const update = narrowUpdate(db, 'execution_requests', PROGRESS, [
     'execution_request_id',
     'state',
+    'fence',
     'version',
   ])
   return {
@@ -109,11 +139,12 @@ export function executionRequestsTable(db: Connection) {
     open: (run_id: string): RequestProgress[] =>
       open.all([run_id]).map((row) => ({ request_id: row[0] as string, run_id, ...decodeProgress(row, 1) })),
     insert: (request: ExecutionRequest, document: ExecutionRequestDocument): void =>
-      void insert.run([...encodeFixed(request, document), ...encodeProgress(request)]),
+      void insert.run([...encodeFixed(request, document), ...encodeProgress(request), rankOf(request)]),
     write: (before: RequestProgress, after: RequestProgress): void =>
       update(encodeProgress(before), encodeProgress(after), [
         before.request_id,
         before.state,
+        before.fence,
         before.version,
       ]),
   }

@@ -1,3 +1,4 @@
+import type { CompiledRouter } from '../../domain/compiled-router.ts'
 import type { Change, Routing, Scope, Snapshot, ToolBook } from '../../domain/decision.ts'
 import { seesRoute } from '../../domain/route-decision.ts'
 import type { StepAttempt } from '../../contract/step.ts'
@@ -55,10 +56,14 @@ function routingOf(tables: RouterTables, which: number | 'active' | undefined): 
   return router === null ? null : { router, tools: new Map(), rotations: [] }
 }
 
+export function activeRouter({ configs }: Pick<RouterTables, 'configs'>): CompiledRouter | null {
+  const { config_version } = configs.activation()
+  return config_version === null ? null : configs.compiled(config_version)
+}
+
 /** All that a decision goes by, in four short statements. */
 function activeRouting({ configs, rotations, tools }: RouterTables): Routing | null {
-  const { config_version } = configs.activation()
-  const router = config_version === null ? null : configs.compiled(config_version)
+  const router = activeRouter({ configs })
   if (router === null) return null
   const takesTurns = router.rules.some(({ strategy }) => strategy === 'round_robin')
   return {
@@ -84,7 +89,10 @@ export function toolsOfAttempts(
 
 type RouterChange = Exclude<
   Change,
-  { record: 'run' | 'step_attempt' | 'execution_request' | 'request_progress' }
+  {
+    record:
+      'run' | 'step_attempt' | 'execution_request' | 'request_progress' | 'lease' | 'lease_ended' | 'worker'
+  }
 >
 
 export function writeRouter({ configs, rotations, routes, tools }: RouterTables, change: RouterChange): void {

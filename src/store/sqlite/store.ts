@@ -4,6 +4,7 @@ import type { Store, StoreReads, Viewer } from '../store.ts'
 import { backtests } from './backtests.ts'
 import type { Connection } from './connection.ts'
 import { translated } from './errors.ts'
+import { dispatchTables, loadDispatch, writeDispatch } from './dispatch.ts'
 import { eventList, runEventList } from './event-list.ts'
 import { eventsTable } from './events.ts'
 import { executionRequestList } from './execution-request-list.ts'
@@ -12,6 +13,7 @@ import { GroupCommit } from './group-commit.ts'
 import { idempotencyKeysTable } from './idempotency-keys.ts'
 import {
   type RouterReads,
+  activeRouter,
   loadRouter,
   routerReads,
   routerTables,
@@ -22,6 +24,7 @@ import { runList } from './run-list.ts'
 import { runsTable } from './runs.ts'
 import { stepAttemptsTable } from './step-attempts.ts'
 import { stepList } from './step-list.ts'
+import { workerReads } from './worker-list.ts'
 
 export interface SqliteStoreOptions {
   /** How many writes may wait before more are refused with `overloaded`. */
@@ -54,6 +57,9 @@ export function sqliteStore(db: Connection, options: SqliteStoreOptions): Store 
     view: (scope, read) => reading(() => read(load(scope))),
     readChain: (run_id, { run_seq, limit }) => reading(() => tables.events.chain(run_id, run_seq, limit)),
     lastInstant: () => reading(() => tables.events.tail()?.ts ?? null),
+    dueRequests: (now, limit) => reading(() => tables.dispatch.due.requests(now, limit)),
+    availableTools: (after, now) => reading(() => tables.dispatch.due.available(after, now)),
+    nextDue: (now) => reading(() => tables.dispatch.due.next(now)),
     forgetKeys: (older_than, limit) => group.join(() => tables.keys.forget(older_than, limit)),
     ping: () => reading(() => void tables.events.tail()),
 
@@ -88,13 +94,28 @@ const tablesOf = (db: Connection) => ({
   events: eventsTable(db),
   keys: idempotencyKeysTable(db),
   router: routerTables(db),
+  dispatch: dispatchTables(db),
 })
 
-function loader({ runs, steps, requests, events, keys, router }: Tables): (scope: Scope) => Snapshot {
+function loader({
+  runs,
+  steps,
+  requests,
+  events,
+  keys,
+  router,
+  dispatch,
+}: Tables): (scope: Scope) => Snapshot {
+  const beside = {
+    getRun: runs.get,
+    activeRouter: () => activeRouter(router),
+    getTool: router.tools.kept,
+  }
   return (scope) => {
-    const { step_attempt_id, execution_request_id, newest_at } = scope
-    const step_attempt = step_attempt_id === undefined ? null : steps.get(step_attempt_id)
+    const { execution_request_id, newest_at } = scope
     const request = execution_request_id === undefined ? null : requests.get(execution_request_id)
+    const step_attempt_id = scope.step_attempt_id ?? (scope.lease === true ? request?.step_attempt_id : null)
+    const step_attempt = step_attempt_id == null ? null : steps.get(step_attempt_id)
     const run_id = scope.run_id ?? step_attempt?.run_id ?? request?.run_id
     const run = run_id === undefined ? null : runs.get(run_id)
     const sequence = newest_at === 'step' ? step_attempt?.sequence : newest_at
@@ -110,6 +131,7 @@ function loader({ runs, steps, requests, events, keys, router }: Tables): (scope
       newest: run === null || sequence === undefined ? null : steps.newest(run_id!, sequence),
       system: scope.system === true ? events.systemHead() : null,
       ...loadRouter(router, scope),
+      ...loadDispatch(dispatch, scope, request, beside),
       remembered: scope.claim == null ? null : keys.get(scope.claim.key),
     }
   }
@@ -125,7 +147,7 @@ function write<T>(tables: Tables, { claim }: Scope, decision: Decision<T>): T {
   return result
 }
 
-function apply({ runs, steps, requests, router }: Tables, change: Change): void {
+function apply({ runs, steps, requests, router, dispatch }: Tables, change: Change): void {
   switch (change.record) {
     case 'run':
       return runs.write(change.before, change.after)
@@ -135,12 +157,17 @@ function apply({ runs, steps, requests, router }: Tables, change: Change): void 
       return requests.insert(change.after, change.document)
     case 'request_progress':
       return requests.write(change.before, change.after)
+    case 'lease':
+    case 'lease_ended':
+    case 'worker':
+      return writeDispatch(dispatch, change)
     default:
       return writeRouter(router, change)
   }
 }
 
-function readsOf(db: Connection, { runs, steps, requests }: Tables): LedgerReads {
+function readsOf(db: Connection, { runs, steps, requests, dispatch }: Tables): LedgerReads {
+  const workers = workerReads(db, dispatch)
   const lists = {
     runs: runList(db),
     steps: stepList(db),
@@ -170,6 +197,8 @@ function readsOf(db: Connection, { runs, steps, requests }: Tables): LedgerReads
         const request = requests.get(execution_request_id)
         return request !== null && sees(viewer, request.project_id) ? request : null
       }),
+    getWorker: (worker_id, viewer) => reading(() => workers.get(worker_id, viewer)),
+    listWorkers: (query, viewer) => reading(() => workers.list(query, viewer)),
     listExecutionRequests: (query, viewer) => reading(() => lists.requests(query, viewer)),
   }
 }

@@ -1,0 +1,202 @@
+import type { ClaimExecutionRequests, ClaimedRequest } from '../contract/dispatch.ts'
+import type { ExecutionRequest } from '../contract/execution-request.ts'
+import { LIMITS } from '../contract/limits.ts'
+import type {
+  Caller,
+  Change,
+  Decision,
+  Given,
+  Lease,
+  Queue,
+  QueueTool,
+  RunBook,
+  Snapshot,
+  WorkerBook,
+} from './decision.ts'
+import { requestTold } from './ending.ts'
+import { endOfLease, tokenHash } from './lease.ts'
+import { earlier, plus, totalEnd } from './retry.ts'
+import { requestMachine } from './request-machine.ts'
+import { type Entry, entered, joined } from './run-entry.ts'
+import { runMachine } from './run-machine.ts'
+import { moveRun } from './run-moves.ts'
+import { attemptStart } from './step.ts'
+import { isPaused } from './tool-record.ts'
+
+/** What a transaction has entered so far, by run: several requests of one run may move in it. */
+export type Entries = Map<string, { before: RunBook; entry: Entry }>
+
+/** Chains each run's events and changes each run once. */
+export function enteredAll(entries: Entries, given: Given): Pick<Decision<never>, 'changes' | 'events'> {
+  const all = [...entries.values()].map(({ before, entry }) => entered(before, entry, given))
+  return { changes: all.flatMap(({ changes }) => changes), events: all.flatMap(({ events }) => events) }
+}
+
+/** What a claim gives, and the tools for which there was work but no room. */
+export interface Taken {
+  items: ClaimedRequest[]
+  full: ReadonlySet<string>
+}
+
+/** The scope must load the worker and its queue. */
+export function claimRequests(before: Snapshot, given: Given, body: ClaimExecutionRequests): Decision<Taken> {
+  const entries: Entries = new Map()
+  const by = asWorker(given, body.worker_id)
+  const { changes, ...taken } = takeFrom(before, by, body, entries)
+  const worker = seenWorker(before.worker, given, body, taken.items.length)
+  const told = enteredAll(entries, by)
+  return { events: told.events, changes: [...told.changes, ...changes, ...worker], result: () => taken }
+}
+
+/** Events of what a worker did name the worker. */
+export const asWorker = (given: Given, worker_id: string): Given => {
+  const caller: Caller = { ...given.caller, actor: { type: 'worker', id: worker_id } }
+  return { ...given, caller }
+}
+
+export type Terms = Pick<ClaimExecutionRequests, 'worker_id' | 'max' | 'lease_seconds'>
+
+/** Highest priority first, then oldest, as far as the tools have room. The lease that is `freed` counts no more. */
+export function takeFrom(
+  { queue }: Pick<Snapshot, 'queue'>,
+  given: Given,
+  terms: Terms,
+  entries: Entries,
+  freed?: Lease,
+): Taken & { changes: Change[] } {
+  if (queue === null) throw new Error('the scope must load the queue')
+  const room = new Map([...queue.tools].map(([tool_id, tool]) => [tool_id, roomOf(tool, given.now)]))
+  if (freed !== undefined) room.set(freed.tool_id, (room.get(freed.tool_id) ?? 0) + 1)
+  const items: ClaimedRequest[] = []
+  const changes: Change[] = []
+  const full = new Set<string>()
+  for (const { request, book } of queue.ready.toSorted(byPriority)) {
+    if (items.length >= (terms.max ?? 1)) break
+    const { tool_id } = request.assignment! // it was found by its tool
+    const free = room.get(tool_id) ?? 0
+    if (free <= 0) {
+      full.add(tool_id)
+      continue
+    }
+    room.set(tool_id, free - 1)
+    const known = entries.get(request.run_id) ?? { before: book, entry: still(book) }
+    const taken = take(known.entry.book, given, request, terms)
+    entries.set(request.run_id, { before: known.before, entry: joined(known.entry, taken.entry) })
+    items.push(taken.item)
+    changes.push(taken.lease)
+  }
+  return { items, changes, full }
+}
+
+/** How many more a tool may be given; a paused one none, however many of its leases end. */
+const roomOf = ({ leased, max_parallel, pause }: QueueTool, now: string): number =>
+  isPaused(pause, now) ? -Infinity : (max_parallel ?? Infinity) - leased
+
+const RANKS = { critical: 0, high: 1, normal: 2, low: 3 } as const
+
+/** Lower is earlier. */
+export const rankOf = ({ classification }: Pick<ExecutionRequest, 'classification'>): number =>
+  RANKS[classification.priority]
+
+type Ready = Queue['ready'][number]
+
+const byPriority = (a: Ready, b: Ready): number =>
+  rankOf(a.request) - rankOf(b.request) || (a.request.request_id < b.request.request_id ? -1 : 1)
+
+/** A claim begins an attempt, and a run that had not begun. */
+function take(
+  book: RunBook,
+  given: Given,
+  request: ExecutionRequest,
+  terms: Terms,
+): { entry: Entry; item: ClaimedRequest; lease: Change } {
+  const begun = book.run.state === 'pending' ? startedRun(book, given) : still(book)
+  const fence = request.fence + 1
+  const sequence = request.sequence ?? begun.book.sequence_max + 1
+  const attempt = attemptStart(begun.book, given, {
+    run_id: request.run_id,
+    sequence,
+    attempt: fence,
+    retry_of: request.step_attempt_id,
+    tool_id: request.assignment!.tool_id,
+    tool_run_id: null,
+    execution_request_id: request.request_id,
+    route_decision_id: request.assignment!.route_decision_id,
+    prompt_id: null,
+    input_prompt: request.input?.prompt ?? null,
+    metadata: {},
+  })
+  const { step_attempt_id } = attempt.step
+  const edge = requestMachine.edge(request.state, 'claim')
+  const after: ExecutionRequest = {
+    ...request,
+    state: edge.to,
+    fence,
+    sequence,
+    step_attempt_id,
+    worker_id: terms.worker_id,
+    queue_expires_at: null,
+    updated_at: given.now,
+    version: request.version + 1,
+  }
+  const lease_token = given.randomHex(16)
+  const lease = newLease(after, given, terms, lease_token)
+  const claimed: Entry = {
+    book: attempt.entry.book,
+    changes: [...attempt.entry.changes, { record: 'request_progress', before: request, after }], // names the attempt
+    drafts: [requestTold(edge, request, after), ...attempt.entry.drafts],
+  }
+  return {
+    entry: joined(begun, claimed),
+    item: {
+      execution_request: after,
+      step_attempt: attempt.step,
+      lease_token,
+      fence,
+      lease_expires_at: endOfLease(lease),
+    },
+    lease: { record: 'lease', before: null, after: lease },
+  }
+}
+
+const still = (book: RunBook): Entry => ({ book, changes: [], drafts: [] })
+
+const startedRun = (book: RunBook, given: Given): Entry =>
+  moveRun(book, given, runMachine.edge(book.run.state, 'start'), { started_at: given.now })
+
+function newLease(request: ExecutionRequest, { now }: Given, terms: Terms, lease_token: string): Lease {
+  const lease_seconds = terms.lease_seconds ?? LIMITS.lease_seconds
+  const attempt_end = plus(now, request.routing.timeout_seconds * 1_000)
+  return {
+    execution_request_id: request.request_id,
+    run_id: request.run_id,
+    step_attempt_id: request.step_attempt_id!,
+    tool_id: request.assignment!.tool_id,
+    worker_id: terms.worker_id,
+    token_hash: tokenHash(lease_token),
+    fence: request.fence,
+    lease_seconds,
+    claimed_at: now,
+    heartbeat_at: now,
+    lease_expires_at: plus(now, lease_seconds * 1_000),
+    attempt_expires_at: earlier(attempt_end, totalEnd(request))!,
+  }
+}
+
+/** A worker that asks in vain need not be noted each time. */
+const SEEN_EVERY_MS = 10_000
+
+function seenWorker(
+  before: WorkerBook | null,
+  { now }: Given,
+  { worker_id, tools }: ClaimExecutionRequests,
+  claimed: number,
+): Change[] {
+  const known = before ?? { worker_id, tools: [], first_seen_at: now, last_seen_at: now, done: 0, failed: 0 }
+  const isNoted =
+    before !== null &&
+    before.tools.join('\n') === tools.join('\n') &&
+    now < plus(before.last_seen_at, SEEN_EVERY_MS)
+  if (isNoted && claimed === 0) return []
+  return [{ record: 'worker', before, after: { ...known, tools, last_seen_at: now } }]
+}

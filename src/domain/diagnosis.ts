@@ -1,0 +1,78 @@
+import type { ExecutionRequest } from '../contract/execution-request.ts'
+import { LIMITS } from '../contract/limits.ts'
+import type { Diagnosis, Finding, HeldRequest } from '../contract/worker.ts'
+import type { Given, Lease, Snapshot, Surroundings } from './decision.ts'
+import { visibleRequest } from './guard.ts'
+import { isPaused } from './tool-record.ts'
+
+/** A lease as it is shown: without what proves it. */
+export const shownLease = ({ token_hash: _, lease_seconds: __, ...lease }: Lease): HeldRequest => lease
+
+/** The scope must load the request with its lease and its surroundings. */
+export function diagnose(before: Snapshot, given: Pick<Given, 'now' | 'caller'>): Diagnosis {
+  const { request } = visibleRequest(before, given)
+  return {
+    execution_request_id: request.request_id,
+    state: request.state,
+    findings: findingsOf(before, request, given.now),
+  }
+}
+
+function findingsOf({ lease, surroundings }: Snapshot, request: ExecutionRequest, now: string): Finding[] {
+  switch (request.state) {
+    case 'succeeded':
+    case 'failed':
+    case 'canceled':
+      return [finding('ended', `It ended ${request.state}: ${request.stop_reason}.`)]
+    case 'blocked':
+      return [finding('blocked', 'It waits for other tasks to succeed.')]
+    case 'claimed':
+      return lease === null ? [] : held(request, lease)
+    case 'queued':
+      return surroundings === null ? [] : waiting(request, surroundings, now)
+  }
+}
+
+function held({ cancel_requested_at }: ExecutionRequest, lease: Lease): Finding[] {
+  const { worker_id, heartbeat_at, lease_expires_at } = lease
+  const told = `${worker_id} holds it, and was last heard of at ${heartbeat_at}.`
+  const found = finding('held', told, { until: lease_expires_at, held_by: [shownLease(lease)] })
+  if (cancel_requested_at === null) return [found]
+  const asked = `Its worker was asked at ${cancel_requested_at} to stop, and has not said that it did.`
+  return [finding('canceling', asked, { until: lease_expires_at }), found]
+}
+
+function waiting(request: ExecutionRequest, around: Surroundings, now: string): Finding[] {
+  const { tool, holders, ahead, asked } = around
+  const { tool_id } = request.assignment! // what is queued has a tool
+  const findings: Finding[] = []
+  if (isPaused(tool.pause, now)) {
+    const { reason, until } = tool.pause!
+    findings.push(finding('tool_paused', `The tool ${tool_id} is paused: ${reason}.`, { until }))
+  }
+  if (request.available_at > now) {
+    const told = `It may be claimed from ${request.available_at} on.`
+    findings.push(finding('waiting_until', told, { until: request.available_at }))
+  }
+  if (tool.max_parallel !== null && tool.leased >= tool.max_parallel) {
+    const told = `The tool ${tool_id} does ${tool.leased} at a time, and may do no more.`
+    findings.push(finding('at_max_parallel', told, { held_by: holders.map(shownLease) }))
+  }
+  if (asked === null) {
+    const told = `No worker has ever asked for the tool ${tool_id}. Start one that names it.`
+    return [...findings, finding('no_worker', told)]
+  }
+  if (ahead > 0) findings.push(finding('behind_others', `${aheadOf(ahead)} of the same tool come first.`))
+  if (findings.length > 0) return findings
+  const last = `${asked.worker_id}, which asks for the tool ${tool_id}, was last seen at ${asked.last_seen_at}.`
+  return [finding('worker_expected', `${last} It should take it with its next claim.`)]
+}
+
+const aheadOf = (count: number): string =>
+  count >= LIMITS.counted_ahead ? `At least ${LIMITS.counted_ahead} requests` : `${count} request(s)`
+
+const finding = (
+  code: Finding['code'],
+  detail: string,
+  { until = null, held_by = [] }: Partial<Pick<Finding, 'until' | 'held_by'>> = {},
+): Finding => ({ code, detail, until, held_by })

@@ -1,0 +1,36 @@
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { LIMITS } from '../contract/limits.ts'
+import { badHeader } from './conditions.ts'
+
+/** A preference (RFC 7240 §2) that may stand among others. */
+const WAIT = /(?:^|,)\s*wait\s*=\s*"?(\d+)"?\s*(?:;[^,]*)?(?=,|$)/i
+
+/** Ends when the client goes away. */
+export interface LongPoll {
+  wait_ms: number
+  signal: AbortSignal
+}
+
+/**
+ * How long the client lets itself be kept waiting: `Prefer: wait=N` (RFC 7240 §4.3) or `wait_seconds`, which wins.
+ * What is applied is told in `Preference-Applied`.
+ */
+export function longPoll(request: FastifyRequest, reply: FastifyReply, wait_seconds?: number): LongPoll {
+  const preferred = secondsOf(request.headers['prefer'])
+  const seconds = wait_seconds ?? preferred ?? 0
+  if (preferred !== null && wait_seconds === undefined) {
+    void reply.header('preference-applied', `wait=${seconds}`)
+  }
+  const gone = new AbortController()
+  if (reply.raw.destroyed) gone.abort()
+  else if (seconds > 0) reply.raw.once('close', () => gone.abort())
+  return { wait_ms: seconds * 1_000, signal: gone.signal }
+}
+
+function secondsOf(header: string | string[] | undefined): number | null {
+  const found = WAIT.exec([header ?? ''].flat().join(','))?.[1]
+  if (found === undefined) return null
+  const seconds = Number(found)
+  if (seconds <= LIMITS.wait_seconds) return seconds
+  throw badHeader('Prefer', `may wait at most ${LIMITS.wait_seconds} seconds`)
+}

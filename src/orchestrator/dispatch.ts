@@ -1,0 +1,167 @@
+import type {
+  ClaimExecutionRequests,
+  ClaimResult,
+  CompleteExecutionRequest,
+  CompletedRequest,
+  FailExecutionRequest,
+  Heartbeat,
+  HeartbeatResult,
+  RejectExecutionRequest,
+  ReleaseExecutionRequest,
+} from '../contract/dispatch.ts'
+import type { ExecutionRequest } from '../contract/execution-request.ts'
+import type { Diagnosis } from '../contract/worker.ts'
+import { LIMITS } from '../contract/limits.ts'
+import { claimRequests } from '../domain/claim.ts'
+import type { Caller, Scope } from '../domain/decision.ts'
+import type { Outcome } from '../domain/idempotency.ts'
+import { diagnose } from '../domain/diagnosis.ts'
+import { expireRequest } from '../domain/expiry.ts'
+import { heartbeat } from '../domain/lease.ts'
+import { completeRequest, failRequest, rejectRequest, releaseRequest } from '../domain/lease-end.ts'
+import type { Store } from '../store/store.ts'
+import { type Call, type GivenFor, OWN_CALL, type Write, type WriteOnce } from './call.ts'
+import type { Hub } from './hub.ts'
+
+/** How long a claim may wait for work, and what ends its waiting early. */
+export interface Patience {
+  wait_ms: number
+  signal: AbortSignal
+}
+
+/** The use cases of workers. */
+export interface DispatchCases {
+  /** Nothing to do is an empty list, after the patience has run out. */
+  claimExecutionRequests(
+    call: Call<ClaimResult>,
+    body: ClaimExecutionRequests,
+    patience: Patience,
+  ): Promise<Outcome<ClaimResult>>
+  heartbeatExecutionRequest(caller: Caller, id: string, body: Heartbeat): Promise<HeartbeatResult>
+  completeExecutionRequest(
+    call: Call<CompletedRequest>,
+    id: string,
+    body: CompleteExecutionRequest,
+    claim_next: boolean,
+  ): Promise<Outcome<CompletedRequest>>
+  failExecutionRequest: Write<FailExecutionRequest, ExecutionRequest>
+  rejectExecutionRequest: Write<RejectExecutionRequest, ExecutionRequest>
+  releaseExecutionRequest: Write<ReleaseExecutionRequest, ExecutionRequest>
+  /** Why nothing is happening with a request. */
+  diagnoseExecutionRequest(caller: Caller, id: string): Promise<Diagnosis>
+  /** Ends what time has ended; answers when it will end something next, null if nothing. */
+  sweep(): Promise<string | null>
+}
+
+interface Parts {
+  store: Store
+  givenFor: GivenFor
+  write: WriteOnce
+  hub: Hub
+}
+
+export const dispatchCases = (parts: Parts): DispatchCases => ({
+  claimExecutionRequests: (call, body, patience) => claimWaiting(parts, call, body, patience),
+  ...leaseCases(parts),
+  diagnoseExecutionRequest(caller, execution_request_id) {
+    const { now } = parts.givenFor({ ...OWN_CALL, caller })
+    const scope = { execution_request_id, lease: true, surroundings: true }
+    return parts.store.view(scope, (before) => diagnose(before, { now, caller }))
+  },
+  sweep: sweeper(parts),
+})
+
+/** Until there is work or the patience has run out. The place in the line is taken before the first look. */
+async function claimWaiting(
+  parts: Parts,
+  call: Call<ClaimResult>,
+  body: ClaimExecutionRequests,
+  { wait_ms, signal }: Patience,
+): Promise<Outcome<ClaimResult>> {
+  const tools = new Set(body.tools)
+  const end = performance.now() + wait_ms
+  const place = parts.hub.waiters.join(tools)
+  try {
+    for (;;) {
+      place.look()
+      const outcome = await claimOnce(parts, call, { ...body, tools: [...tools] })
+      if ('replayed' in outcome) return outcome
+      const { items } = outcome.record
+      for (const { step_attempt } of items) place.took(step_attempt.tool_id)
+      if (items.length > 0) return outcome
+      place.pass()
+      if (!(await place.wait(end - performance.now(), signal))) return outcome
+    }
+  } finally {
+    place.leave()
+  }
+}
+
+async function claimOnce(
+  { write, givenFor, hub }: Parts,
+  call: Call<ClaimResult>,
+  body: ClaimExecutionRequests,
+): Promise<Outcome<ClaimResult>> {
+  const { worker_id, tools, max } = body
+  const { now } = givenFor(call)
+  const { projects } = call.caller
+  const limit = max ?? 1
+  const scope: Scope = { worker_id, queue: { worker_id, tools, limit, now, projects } }
+  return write(call, scope, (before, given) => {
+    const { result, ...decision } = claimRequests(before, given, body)
+    return {
+      ...decision,
+      result: (seqs) => {
+        const { items, full } = result(seqs)
+        hub.starved(full) // before the commit: the end of a lease may be next in the same group
+        return { items }
+      },
+    }
+  })
+}
+
+const leaseCases = ({ store, givenFor, write }: Parts) =>
+  ({
+    heartbeatExecutionRequest(caller, execution_request_id, body) {
+      const given = givenFor({ ...OWN_CALL, caller })
+      return store.change({ execution_request_id, lease: true }, (before) => heartbeat(before, given, body))
+    },
+    completeExecutionRequest(call, execution_request_id, body, claim_next) {
+      const { projects } = call.caller
+      const next = claim_next ? { next: { now: givenFor(call).now, projects } } : {}
+      return write(call, { execution_request_id, lease: true, ...next }, (before, given) =>
+        completeRequest(before, given, body, claim_next),
+      )
+    },
+    failExecutionRequest: (call, execution_request_id, body) =>
+      write(call, { execution_request_id, lease: true, open: true }, (before, given) =>
+        failRequest(before, given, body),
+      ),
+    rejectExecutionRequest: (call, execution_request_id, body) =>
+      write(call, { execution_request_id, lease: true, open: true }, (before, given) =>
+        rejectRequest(before, given, body),
+      ),
+    releaseExecutionRequest: (call, execution_request_id, body) =>
+      write(call, { execution_request_id, lease: true, open: true }, (before, given) =>
+        releaseRequest(before, given, body),
+      ),
+  }) satisfies Partial<DispatchCases>
+
+function sweeper({ store, givenFor, write, hub }: Parts): DispatchCases['sweep'] {
+  let looked = ''
+  return async () => {
+    const { now } = givenFor(OWN_CALL)
+    for (const tool_id of await store.availableTools(looked, now)) hub.waiters.offer(tool_id)
+    looked = now
+    const due = await store.dueRequests(now, LIMITS.sweep_batch)
+    const call = { ...OWN_CALL, claim: null, present: () => NEVER_ASKED }
+    await Promise.all(
+      due.map((execution_request_id) =>
+        write(call, { execution_request_id, lease: true, open: true }, expireRequest),
+      ),
+    )
+    return store.nextDue(now)
+  }
+}
+
+const NEVER_ASKED = { status: 200, body: '', etag: null, location: null }

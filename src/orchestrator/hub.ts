@@ -1,0 +1,49 @@
+import type { Change } from '../domain/decision.ts'
+import { type Waiters, createWaiters } from './waiters.ts'
+
+/** What commits mean to those who wait: hints, after the commit. The tables remain the truth. */
+export interface Hub {
+  waiters: Waiters
+  /** These changes were committed. */
+  published(changes: readonly Change[], now: string): void
+  /** A claim found work for these tools and no room: the end of a lease of theirs is worth a look. */
+  starved(tools: ReadonlySet<string>): void
+  /** Is told whenever time will end something earlier than was known. */
+  onDue(listener: (instant: string) => void): void
+}
+
+export function createHub(): Hub {
+  const waiters = createWaiters()
+  const starving = new Set<string>()
+  let due: (instant: string) => void = () => {}
+
+  const publish = (change: Change, now: string): void => {
+    switch (change.record) {
+      case 'execution_request':
+      case 'request_progress': {
+        const { state, available_at, queue_expires_at, assignment } = change.after
+        if (queue_expires_at !== null) due(queue_expires_at)
+        if (state !== 'queued' || assignment === null) return
+        return available_at > now ? due(available_at) : waiters.offer(assignment.tool_id)
+      }
+      case 'lease':
+        due(change.after.lease_expires_at)
+        return due(change.after.attempt_expires_at)
+      case 'lease_ended':
+        if (starving.has(change.lease.tool_id)) waiters.offer(change.lease.tool_id)
+        return
+      case 'tool':
+        if (change.before.pause !== null && change.after.pause === null) waiters.offerAll()
+        return
+      case 'activation':
+        return waiters.offerAll()
+      default: // nobody waits for the others
+    }
+  }
+  return {
+    waiters,
+    published: (changes, now) => changes.forEach((change) => publish(change, now)),
+    starved: (tools) => tools.forEach((tool_id) => void starving.add(tool_id)),
+    onDue: (listener) => void (due = listener),
+  }
+}

@@ -1,0 +1,194 @@
+import type {
+  Change,
+  Lease,
+  Queue,
+  QueueScope,
+  QueueTool,
+  RunBook,
+  Scope,
+  Snapshot,
+  Surroundings,
+  ToolBook,
+} from '../../domain/decision.ts'
+import type { ExecutionRequest } from '../../contract/execution-request.ts'
+import { LIMITS } from '../../contract/limits.ts'
+import { rankOf } from '../../domain/claim.ts'
+import type { CompiledRouter } from '../../domain/compiled-router.ts'
+import type { Connection } from './connection.ts'
+import { REQUEST_COLUMNS, decodeRequest } from './execution-requests.ts'
+import { leasesTable } from './leases.ts'
+import { prepareRaw } from './table.ts'
+import { workersTable } from './workers.ts'
+
+export type DispatchTables = ReturnType<typeof dispatchTables>
+
+export const dispatchTables = (db: Connection) => ({
+  leases: leasesTable(db),
+  workers: workersTable(db),
+  queue: queueReader(db),
+  due: dueReader(db),
+  ahead: aheadReader(db),
+})
+
+type DispatchSnapshot = Pick<Snapshot, 'lease' | 'worker' | 'queue' | 'surroundings'>
+
+const NOTHING: DispatchSnapshot = { lease: null, worker: null, queue: null, surroundings: null }
+
+/** What of the other tables a queue needs. */
+interface Beside {
+  getRun: (run_id: string) => RunBook | null
+  /** The active configuration, null if there is none. */
+  activeRouter: () => CompiledRouter | null
+  getTool: (tool_id: string) => ToolBook | null
+}
+
+/** Most scopes ask nothing of it, and pay nothing. */
+export function loadDispatch(
+  tables: DispatchTables,
+  scope: Scope,
+  request: ExecutionRequest | null,
+  beside: Beside,
+): DispatchSnapshot {
+  const { execution_request_id, worker_id, queue } = scope
+  if (scope.lease !== true && worker_id === undefined && queue === undefined) return NOTHING
+  const { leases, workers } = tables
+  const lease =
+    scope.lease === true && execution_request_id !== undefined ? leases.get(execution_request_id) : null
+  const worker = worker_id ?? lease?.worker_id
+  return {
+    lease,
+    worker: worker === undefined ? null : workers.get(worker),
+    queue: queueOf(tables, queue ?? nextFor(scope, tables, lease), beside),
+    surroundings: scope.surroundings === true ? surroundingsOf(tables, request, beside) : null,
+  }
+}
+
+/** A worker that goes on asks for the tools that it named last. */
+function nextFor({ next }: Scope, { workers }: DispatchTables, lease: Lease | null): QueueScope | null {
+  if (next === undefined || lease === null) return null
+  const { worker_id } = lease
+  return { ...next, worker_id, tools: workers.get(worker_id)?.tools ?? [lease.tool_id], limit: 1 }
+}
+
+function queueOf(
+  { leases, queue }: DispatchTables,
+  asked: QueueScope | null,
+  { getRun, activeRouter, getTool }: Beside,
+): Queue | null {
+  if (asked === null) return null
+  const router = activeRouter()
+  const toolOf = (tool_id: string) => toolNow(tool_id, router, { leases, getTool })
+  const ready = asked.tools.flatMap((tool_id) => queue(tool_id, asked))
+  return {
+    ready: ready.map((request) => ({ request, book: getRun(request.run_id)! })), // a foreign key holds it
+    tools: new Map(ready.map(({ assignment }) => [assignment!.tool_id, toolOf(assignment!.tool_id)])),
+  }
+}
+
+const toolNow = (
+  tool_id: string,
+  router: CompiledRouter | null,
+  { leases, getTool }: Pick<DispatchTables, 'leases'> & Pick<Beside, 'getTool'>,
+): QueueTool => ({
+  leased: leases.count(tool_id),
+  max_parallel: router?.apps[router.places.get(tool_id) ?? -1]?.max_parallel ?? null,
+  pause: getTool(tool_id)?.pause ?? null,
+})
+
+function surroundingsOf(
+  { leases, workers, ahead }: DispatchTables,
+  request: ExecutionRequest | null,
+  { activeRouter, getTool }: Beside,
+): Surroundings | null {
+  const tool_id = request?.assignment?.tool_id
+  if (request === null || tool_id === undefined) return null
+  return {
+    tool: toolNow(tool_id, activeRouter(), { leases, getTool }),
+    holders: leases.ofTool(tool_id, LIMITS.listed_ids),
+    ahead: ahead(request, tool_id),
+    asked: workers.askedFor(tool_id),
+  }
+}
+
+/** The first requests that a worker could be given for one tool, in the order of the queue. */
+function queueReader(db: Connection) {
+  const first = prepareRaw(
+    db,
+    `SELECT ${REQUEST_COLUMNS.join(', ')} FROM execution_requests
+     WHERE state = 'queued' AND tool_id = ? AND available_at <= ?
+       AND (queue_expires_at IS NULL OR queue_expires_at > ?)
+       AND (rejected_by = '[]' OR NOT EXISTS (SELECT 1 FROM json_each(rejected_by) WHERE value = ?))
+       AND (? IS NULL OR project_id IN (SELECT value FROM json_each(?)))
+     ORDER BY priority_rank, execution_request_id LIMIT ?`,
+  )
+  return (tool_id: string, { now, worker_id, projects, limit }: QueueScope): ExecutionRequest[] => {
+    const among = projects === null ? null : JSON.stringify(projects)
+    return first.all([tool_id, now, now, worker_id, among, among, limit]).map(decodeRequest)
+  }
+}
+
+/** How many requests of the tool come before one, as far as they are counted. */
+function aheadReader(db: Connection) {
+  const count = prepareRaw(
+    db,
+    `SELECT count(*) FROM (
+       SELECT 1 FROM execution_requests
+       WHERE state = 'queued' AND tool_id = ? AND (priority_rank, execution_request_id) < (?, ?)
+       LIMIT ${LIMITS.counted_ahead}
+     )`,
+  )
+  return (request: ExecutionRequest, tool_id: string): number =>
+    count.get([tool_id, rankOf(request), request.request_id])![0] as number // an aggregate has one row
+}
+
+/** What time has ended, and when it ends something next. */
+function dueReader(db: Connection) {
+  const leases = prepareRaw(
+    db,
+    `SELECT execution_request_id FROM leases
+     WHERE min(lease_expires_at, attempt_expires_at) <= ?
+     ORDER BY min(lease_expires_at, attempt_expires_at) LIMIT ?`,
+  )
+  const waiting = prepareRaw(
+    db,
+    `SELECT execution_request_id FROM execution_requests
+     WHERE queue_expires_at <= ? ORDER BY queue_expires_at LIMIT ?`,
+  )
+  const available = prepareRaw(
+    db,
+    `SELECT tool_id FROM execution_requests
+     WHERE state = 'queued' AND available_at > ? AND available_at <= ? AND tool_id IS NOT NULL
+     ORDER BY available_at LIMIT 1000`,
+  )
+  const next = prepareRaw(
+    db,
+    `SELECT min(instant) FROM (
+       SELECT min(min(lease_expires_at, attempt_expires_at)) AS instant FROM leases
+       UNION ALL SELECT min(queue_expires_at) FROM execution_requests WHERE queue_expires_at IS NOT NULL
+       UNION ALL SELECT min(available_at) FROM execution_requests WHERE state = 'queued' AND available_at > ?
+     )`,
+  )
+  return {
+    /** Requests whose lease, attempt or wait is over. */
+    requests: (now: string, limit: number): string[] =>
+      [...leases.all([now, limit]), ...waiting.all([now, limit])].map(([id]) => id as string),
+    /** The tools of what can be claimed since then, one for each request. */
+    available: (after: string, now: string): string[] =>
+      available.all([after, now]).map(([tool_id]) => tool_id as string),
+    /** Null if nothing will happen by itself. */
+    next: (now: string): string | null => (next.get([now])?.[0] as string | null) ?? null,
+  }
+}
+
+type DispatchChange = Extract<Change, { record: 'lease' | 'lease_ended' | 'worker' }>
+
+export function writeDispatch({ leases, workers }: DispatchTables, change: DispatchChange): void {
+  switch (change.record) {
+    case 'lease':
+      return leases.write(change.before, change.after)
+    case 'lease_ended':
+      return leases.end(change.lease)
+    case 'worker':
+      return workers.write(change.after)
+  }
+}

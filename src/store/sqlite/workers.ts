@@ -1,0 +1,50 @@
+import type { WorkerBook } from '../../domain/decision.ts'
+import type { Connection } from './connection.ts'
+import { type Cell, type Row, prepareRaw } from './table.ts'
+
+export const WORKER_COLUMNS = 'worker_id, tools, first_seen_at, last_seen_at, done, failed'
+
+const encode = ({ tools, ...worker }: WorkerBook): Cell[] => [
+  worker.worker_id,
+  JSON.stringify(tools),
+  worker.first_seen_at,
+  worker.last_seen_at,
+  worker.done,
+  worker.failed,
+]
+
+// The cast is what STRICT columns and `encode` make true.
+export const decodeWorker = (row: Row): WorkerBook =>
+  ({
+    worker_id: row[0],
+    tools: JSON.parse(row[1] as string) as unknown,
+    first_seen_at: row[2],
+    last_seen_at: row[3],
+    done: row[4],
+    failed: row[5],
+  }) as WorkerBook
+
+export function workersTable(db: Connection) {
+  const get = prepareRaw(db, `SELECT ${WORKER_COLUMNS} FROM workers WHERE worker_id = ?`)
+  const put = db.prepare<[Row]>(
+    `INSERT OR REPLACE INTO workers (${WORKER_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?)`,
+  )
+  const asked = prepareRaw(
+    db,
+    `SELECT worker_id, last_seen_at FROM workers
+     WHERE EXISTS (SELECT 1 FROM json_each(tools) WHERE value = ?)
+     ORDER BY last_seen_at DESC LIMIT 1`,
+  )
+  return {
+    /** The worker that was last seen of those that asked for the tool. There are few workers. */
+    askedFor(tool_id: string): Pick<WorkerBook, 'worker_id' | 'last_seen_at'> | null {
+      const row = asked.get([tool_id])
+      return row === undefined ? null : { worker_id: row[0] as string, last_seen_at: row[1] as string }
+    },
+    get(worker_id: string): WorkerBook | null {
+      const row = get.get([worker_id])
+      return row === undefined ? null : decodeWorker(row)
+    },
+    write: (after: WorkerBook): void => void put.run(encode(after)),
+  }
+}

@@ -1,0 +1,4 @@
+import { everyOperation } from './every-operation.ts'
+import { tagged } from './operations.ts'
+
+everyOperation(tagged('dispatch'))

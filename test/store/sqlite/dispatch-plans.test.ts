@@ -1,0 +1,92 @@
+import Database from 'better-sqlite3'
+import { beforeAll, afterAll, describe, expect, it } from 'vitest'
+import type { ClaimedRequest } from '../../../src/contract/dispatch.ts'
+import type { Connection } from '../../../src/store/sqlite/connection.ts'
+import { applyMigrations } from '../../../src/store/sqlite/migrate.ts'
+import { sqliteStore } from '../../../src/store/sqlite/store.ts'
+import type { Store } from '../../../src/store/store.ts'
+import { type Desk, openDesk } from '../../support/dispatch.ts'
+import { NOW, after } from '../../support/given.ts'
+import { MIGRATIONS } from '../../support/store.ts'
+
+// The table of the activation has one row. With a thousand requests in the queue, each statement of a worker's call goes through the index made for it.
+
+let ran: string[] = []
+let db: Connection
+let store: Store
+let desk: Desk
+let held: ClaimedRequest[]
+
+beforeAll(async () => {
+  db = new Database(':memory:', { verbose: (sql) => void ran.push(String(sql)) })
+  applyMigrations(db, MIGRATIONS, NOW)
+  store = sqliteStore(db, { write_queue_max: 2_000 })
+  desk = await openDesk(store)
+  const limits = { queue_timeout_seconds: 600 }
+  await Promise.all(Array.from({ length: 1_000 }, () => desk.request({ limits })))
+  held = (await desk.claim({ max: 32 })).items
+  db.exec('ANALYZE')
+})
+afterAll(() => store.close())
+
+interface Planned {
+  sql: string
+  plan: string[]
+}
+
+async function plansOf(act: () => Promise<unknown>): Promise<Planned[]> {
+  ran = []
+  await act()
+  const statements = ran.filter((sql) => /^\s*(SELECT|UPDATE|DELETE)/.test(sql))
+  return statements.map((sql) => ({
+    sql,
+    plan: (db.prepare(`EXPLAIN QUERY PLAN ${sql}`).all() as { detail: string }[]).map(({ detail }) =>
+      detail.replace('COVERING INDEX', 'INDEX'),
+    ),
+  }))
+}
+
+const one = () => held.pop()!
+const ACTS: [name: string, act: () => Promise<unknown>, index: string][] = [
+  ['a claim', () => desk.claim({ worker_id: 'w2', max: 4 }), 'execution_requests_queued (tool_id=?)'],
+  ['the room of a tool', () => desk.claim({ worker_id: 'w2' }), 'leases_by_tool (tool_id=?)'],
+  ['a heartbeat', () => desk.heartbeat(one()), 'sqlite_autoindex_leases_1 (execution_request_id=?)'],
+  ['a completion', () => desk.complete(one()), 'sqlite_autoindex_leases_1 (execution_request_id=?)'],
+  [
+    'a completion with the next',
+    () => desk.complete(one(), {}, true),
+    'execution_requests_queued (tool_id=?)',
+  ],
+  ['a failure', () => desk.fail(one()), 'execution_requests_open (run_id=?)'],
+  ['a rejection', () => desk.reject(one()), 'step_attempts_running (run_id=?)'],
+  [
+    'an expiry',
+    () => desk.expire(one().execution_request),
+    'sqlite_autoindex_leases_1 (execution_request_id=?)',
+  ],
+  ['leases that have ended', () => store.dueRequests(NOW, 10), 'leases_by_end (<expr><?)'],
+  [
+    'what has waited too long',
+    () => store.dueRequests(NOW, 10),
+    'execution_requests_waiting (queue_expires_at<?)',
+  ],
+  [
+    'what can be claimed now',
+    () => store.availableTools(NOW, after(NOW, 1)),
+    'execution_requests_available (available_at>? AND available_at<?)',
+  ],
+  ['what comes next', () => store.nextDue(NOW), 'execution_requests_available (available_at>?)'],
+]
+
+describe('the plan of', () => {
+  it.each(ACTS)('%s uses its index, and neither scans nor sorts', async (_name, act, index) => {
+    const planned = await plansOf(act)
+    expect(planned.flatMap(({ plan }) => plan).join('\n')).toContain(`USING INDEX ${index}`)
+    const bad = planned.filter(({ plan }) =>
+      plan.some((detail) =>
+        /^SCAN (?!json_each|asked|router_activation|\(subquery|CONSTANT)|TEMP B-TREE/.test(detail),
+      ),
+    )
+    expect(bad).toEqual([])
+  })
+})
