@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { Command, CommanderError } from 'commander'
 import { EXIT, ExitError } from '../exit.ts'
 import { addBackup, addConfig, addGenerate, addKeys, addMigrate, addServe } from './commands.ts'
+import { addWorker } from './worker.ts'
 
 /** Runs one command line. Whatever goes wrong is one line on stderr and an exit code, never a stack. */
 export async function run(args: readonly string[]): Promise<void> {
@@ -53,7 +54,8 @@ function program(): Command {
     .exitOverride()
     .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'signalbox: ')) })
     .addHelpText('after', AFTER_HELP)
-  for (const add of [addServe, addConfig, addKeys, addBackup, addMigrate, addGenerate]) add(signalbox)
+  for (const add of [addServe, addWorker, addConfig, addKeys, addBackup, addMigrate, addGenerate])
+    add(signalbox)
   return signalbox
 }
 

@@ -1,0 +1,139 @@
+import { readFileSync } from 'node:fs'
+import { hostname } from 'node:os'
+import { type Command, InvalidArgumentError } from 'commander'
+import { createClock } from '../clock.ts'
+import { LIMITS } from '../contract/limits.ts'
+import { EXIT, ExitError } from '../exit.ts'
+
+interface Flags {
+  server: URL
+  tools: string
+  concurrency: number
+  name: string
+  keyFile?: string
+  dataDir: string
+  leaseSeconds: number
+  graceSeconds: number
+  untilIdle: boolean
+}
+
+const AFTER_HELP = `
+The tools file says what each tool is on this machine. No shell reads it, and nothing else is ever executed:
+  tools:
+    eslint:
+      argv: [npx, --no, --, eslint, .]
+      env: [CI]                    # passed beside PATH and HOME; nothing else is
+      working_directory: ../shop   # relative to the file; left out is where the worker was started
+      timeout_seconds: 300
+In arguments, {prompt}, {prompt_file}, {working_directory} and {request_file} stand for what the request brings.
+
+The first SIGTERM or SIGINT claims no more and lets finish what runs; the second ends it at once.
+
+Examples:
+  $ signalbox worker --tools examples/tools.yaml
+  $ signalbox worker --server https://box.example.com --tools tools.yaml --key-file worker.key --concurrency 4
+  $ signalbox worker --tools tools.yaml --until-idle
+`
+
+export function addWorker(signalbox: Command): void {
+  signalbox
+    .command('worker')
+    .description('Claim work from a server, run the tools that it asks for, and report what became of them.')
+    .requiredOption('--tools <file>', 'a YAML file that says what each tool is; see below')
+    .option('--server <url>', 'the server', httpUrl, new URL('http://127.0.0.1:8710'))
+    .option(
+      '--concurrency <n>',
+      `programs at once [1 to ${LIMITS.claim_items}]`,
+      integer(1, LIMITS.claim_items),
+      1,
+    )
+    .option('--name <name>', 'what the server knows this worker by', workerName, hostname())
+    .option('--key-file <file>', 'a file with the API key, which needs the scope worker (default: no key)')
+    .option('--data-dir <dir>', 'where the output of programs is kept, by attempt', './worker-data')
+    .option(
+      '--lease-seconds <n>',
+      `after how long without a heartbeat others get the work [${LIMITS.lease_seconds_min} to ${LIMITS.lease_seconds_max}]`,
+      integer(LIMITS.lease_seconds_min, LIMITS.lease_seconds_max),
+      LIMITS.lease_seconds,
+    )
+    .option(
+      '--grace-seconds <n>',
+      'how long programs may go on after the first signal; then their work is given back',
+      integer(0, LIMITS.timeout_seconds),
+      30,
+    )
+    .option('--until-idle', 'end as soon as there is nothing to do', false)
+    .addHelpText('after', AFTER_HELP)
+    .action(work)
+}
+
+async function work(flags: Flags): Promise<void> {
+  const { readToolsFile } = await import('../worker/tools-file.ts')
+  const { startWorker } = await import('../worker/worker.ts')
+  const { jsonLines, terminal } = await import('../worker/terminal.ts')
+  const tools = readToolsFile(flags.tools)
+  const key = flags.keyFile === undefined ? null : readKey(flags.keyFile)
+  const clock = createClock(null)
+  const now = () => clock().text
+  const { stdout } = process
+  const screen = stdout.isTTY ? terminal(stdout, now, flags.concurrency) : jsonLines(stdout, now)
+  const { server, name, concurrency } = flags
+  const worker = startWorker({
+    server,
+    key,
+    name,
+    tools,
+    concurrency,
+    data_dir: flags.dataDir,
+    lease_seconds: flags.leaseSeconds,
+    grace_seconds: flags.graceSeconds,
+    until_idle: flags.untilIdle,
+    env: process.env,
+    log: screen.log,
+  })
+  process.on('exit', worker.killAll) // whatever ends this process, short of SIGKILL
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, worker.stop)
+  stdout.on('error', worker.stop) // who read the lines has gone
+  screen.log('info', 'working', { server: server.origin, name, tools: [...tools.keys()], concurrency })
+  screen.show(worker.running)
+  try {
+    await worker.done
+    screen.log('info', 'stopped')
+  } finally {
+    screen.close()
+  }
+}
+
+function readKey(file: string): string {
+  let text: string
+  try {
+    text = readFileSync(file, 'utf8').trim()
+  } catch (error) {
+    throw new ExitError(
+      EXIT.config,
+      `The key file ${file} cannot be read: ${(error as NodeJS.ErrnoException).code}.`,
+    )
+  }
+  if (/^[\x21-\x7e]+$/.test(text)) return text
+  throw new ExitError(
+    EXIT.config,
+    `${file} has to hold one key and nothing else; \`signalbox keys new\` makes one.`,
+  )
+}
+
+function httpUrl(text: string): URL {
+  const url = URL.parse(text)
+  if (url !== null && /^https?:$/.test(url.protocol) && url.username === '' && url.search === '') return url
+  throw new InvalidArgumentError('It has to be a URL like http://127.0.0.1:8710.')
+}
+
+function workerName(text: string): string {
+  if (text !== '' && text.length <= LIMITS.name_length) return text
+  throw new InvalidArgumentError(`A name has 1 to ${LIMITS.name_length} characters.`)
+}
+
+const integer = (minimum: number, maximum: number) => (text: string) => {
+  const value = /^\d+$/.test(text) ? Number(text) : NaN
+  if (value >= minimum && value <= maximum) return value
+  throw new InvalidArgumentError(`It has to be an integer from ${minimum} to ${maximum}.`)
+}

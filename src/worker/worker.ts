@@ -1,0 +1,175 @@
+import { randomUUID } from 'node:crypto'
+import { mkdirSync } from 'node:fs'
+import { resolve } from 'node:path'
+import type { ClaimResult, ClaimedRequest } from '../contract/dispatch.ts'
+import { EXIT, ExitError } from '../exit.ts'
+import type { Attempt } from './attempt.ts'
+import { checkedClaim } from './checked.ts'
+import { type Answer, type Client, Refused, Unanswered, createClient, persist } from './client.ts'
+import type { Log } from './log.ts'
+import { type SlotDeps, carryOut, giveBack, isStillOurs } from './slot.ts'
+import type { Tools } from './tools-file.ts'
+
+export interface WorkerOptions {
+  server: URL
+  /** The API key; null where the server needs none. */
+  key: string | null
+  name: string
+  tools: Tools
+  concurrency: number
+  data_dir: string
+  lease_seconds: number
+  /** How long what runs may go on after the first signal. */
+  grace_seconds: number
+  /** Whether to end as soon as there is nothing to do, instead of waiting for work. */
+  until_idle: boolean
+  env: NodeJS.ProcessEnv
+  log: Log
+}
+
+export interface Running {
+  claimed: ClaimedRequest
+  attempt: Attempt
+}
+
+export interface Worker {
+  /** Settles when it has stopped, and nothing runs. @throws ExitError where the server refuses it */
+  done: Promise<void>
+  running: ReadonlySet<Running>
+  /** Claims no more and lets finish what runs, for a while; the second time ends it at once. */
+  stop(): void
+  /** Kills what runs, without a word: for the very end of the process. */
+  killAll(): void
+}
+
+/** Seconds that an idle claim waits for work. */
+const WAIT_SECONDS = 30
+
+/** @throws ExitError 73 where its directory cannot be made */
+export function startWorker(options: WorkerOptions): Worker {
+  const data_dir = resolve(options.data_dir)
+  makeDirectory(data_dir)
+  const client = createClient(options)
+  const running = new Set<Running>()
+  const stopping = new AbortController()
+  const gaveUp = new AbortController()
+  const killAll = () => running.forEach(({ attempt }) => attempt.kill())
+  const deps: SlotDeps = {
+    ...options,
+    client,
+    data_dir,
+    isStopping: () => stopping.signal.aborted,
+    gaveUp: gaveUp.signal,
+    onRunning(claimed, attempt) {
+      const one = { claimed, attempt }
+      running.add(one)
+      return () => void running.delete(one)
+    },
+  }
+  const giveUp = (): void => {
+    gaveUp.abort()
+    running.forEach(({ attempt }) => attempt.end('stopped'))
+  }
+  let grace: NodeJS.Timeout | undefined
+  return {
+    running,
+    killAll,
+    done: claimLoop(options, deps, stopping.signal).finally(() => clearTimeout(grace)),
+    stop() {
+      if (stopping.signal.aborted) {
+        giveUp()
+        return killAll()
+      }
+      options.log('info', 'stopping', { running: running.size, grace_seconds: options.grace_seconds })
+      stopping.abort()
+      grace = setTimeout(giveUp, options.grace_seconds * 1_000)
+    },
+  }
+}
+
+function makeDirectory(path: string): void {
+  try {
+    mkdirSync(path, { recursive: true, mode: 0o700 })
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    throw new ExitError(EXIT.cannot_create, `The data directory ${path} cannot be made: ${code}.`)
+  }
+}
+
+/** Fills free slots until it is stopped, then waits for those that are busy. */
+async function claimLoop(options: WorkerOptions, deps: SlotDeps, stopping: AbortSignal): Promise<void> {
+  const busy = new Set<Promise<void>>()
+  const stopped = firing(stopping)
+  const fill = (claimed: ClaimedRequest): void => {
+    const slot = carryOut(claimed, deps).finally(() => busy.delete(slot))
+    busy.add(slot)
+  }
+  try {
+    while (!stopping.aborted) {
+      const free = options.concurrency - busy.size
+      if (free === 0) {
+        await Promise.race([...busy, stopped])
+        continue
+      }
+      const items = await claim(options, deps, { free, stopping })
+      items.forEach(fill)
+      if (items.length > 0 || !options.until_idle) continue
+      if (busy.size === 0) break
+      await Promise.race([...busy, stopped])
+    }
+  } finally {
+    await Promise.all(busy)
+  }
+}
+
+const firing = (signal: AbortSignal): Promise<void> =>
+  new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }))
+
+/** What the server has for the free slots; nothing once the worker stops. */
+async function claim(
+  { name, tools, lease_seconds, until_idle, log }: WorkerOptions,
+  deps: SlotDeps,
+  { free, stopping }: { free: number; stopping: AbortSignal },
+): Promise<ClaimedRequest[]> {
+  const body = { worker_id: name, tools: [...tools.keys()], max: free, lease_seconds }
+  const key = randomUUID()
+  const wait_seconds = until_idle ? 0 : WAIT_SECONDS
+  const asked = () => deps.client.claim(body, { key, wait_seconds, signal: stopping })
+  const onFailure = ({ message }: Unanswered, failures: number) =>
+    stopping.aborted || log('warn', 'the claim was not answered', { reason: message, failures })
+  try {
+    const answer = await persist(asked, { signal: stopping, onFailure })
+    return await ours(answer, deps)
+  } catch (error) {
+    if (error instanceof Refused) throw refusedWorker(error)
+    if (!(error instanceof Unanswered)) throw error
+    await giveBackUnheard(deps, () => deps.client.claim(body, { key, wait_seconds: 0, timeout_ms: 2_000 }))
+    return []
+  }
+}
+
+async function ours({ body, is_replay }: Answer<ClaimResult>, deps: SlotDeps): Promise<ClaimedRequest[]> {
+  const items = body.items.map(checkedClaim)
+  if (!is_replay) return items
+  const kept = await Promise.all(items.map((item) => isStillOurs(item, deps)))
+  return items.filter((_item, index) => kept[index])
+}
+
+/** The claim that was broken off may have found something after all: under its key the server says what. */
+async function giveBackUnheard(deps: SlotDeps, again: () => ReturnType<Client['claim']>): Promise<void> {
+  try {
+    const { body } = await again()
+    await Promise.all(body.items.map((item) => giveBack(checkedClaim(item), deps)))
+  } catch (error) {
+    deps.log('warn', 'the claim was not answered', { reason: (error as Error).message })
+  }
+}
+
+function refusedWorker({ status, message }: Refused): ExitError {
+  const isKey = status === 401 || status === 403
+  const advice = isKey ? ' Give the worker a key with the scope worker by --key-file.' : ''
+  return new ExitError(
+    isKey ? EXIT.config : EXIT.failure,
+    `The server refuses to give work: ${message}${advice}`,
+  )
+}

@@ -1,0 +1,165 @@
+import { type Server, createServer, request as httpRequest } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { buffer } from 'node:stream/consumers'
+import { readdirSync } from 'node:fs'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { type ServerProcess, cleanUp } from '../support/process.ts'
+import {
+  endWorkers,
+  js,
+  launchWorker,
+  post,
+  read,
+  startToolServer,
+  startWorker,
+  submit,
+} from './worker-process.ts'
+
+vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 })
+
+let server: ServerProcess
+let proxy: Server
+
+beforeEach(async () => {
+  server = await startToolServer(['quick'])
+})
+afterEach(async () => {
+  await endWorkers()
+  proxy.close()
+  proxy.closeAllConnections()
+  await cleanUp()
+})
+
+const TOOLS = { quick: { argv: js('') } }
+
+/** Passes requests on, and gives what `answer` makes of an answer; null breaks the connection. */
+async function through(
+  answer: (path: string, body: string) => string | null | Promise<string | null>,
+): Promise<ServerProcess> {
+  proxy = createServer((incoming, outgoing) => {
+    void (async () => {
+      const { method, headers, url = '' } = incoming
+      const onward = httpRequest(server.url + url, { method, headers }, (response) => {
+        void buffer(response).then(async (body) => {
+          const said = await answer(url, body.toString())
+          if (said === null) return void incoming.socket.destroy()
+          const { 'content-length': _length, ...kept } = response.headers
+          outgoing.writeHead(response.statusCode ?? 0, kept).end(said)
+        })
+      })
+      onward.on('error', () => incoming.socket.destroy()) // the server ends with the test
+      onward.end(await buffer(incoming))
+    })()
+  })
+  await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve))
+  return { ...server, url: `http://127.0.0.1:${(proxy.address() as AddressInfo).port}` }
+}
+
+describe('an answer that does not arrive', () => {
+  it.each(['/claim', '/complete'])(
+    'of %s is asked for again, and nothing is done twice',
+    async (operation) => {
+      const lost: string[] = []
+      const broken = await through((path, body) => {
+        const isOfIt = path.split('?')[0]!.endsWith(operation)
+        if (!isOfIt || body === '' || lost.includes(path)) return body
+        lost.push(path)
+        return null
+      })
+      const requests = [
+        await submit(server, 'quick'),
+        await submit(server, 'quick'),
+        await submit(server, 'quick'),
+      ]
+      const worker = await startWorker(broken, { tools: TOOLS, flags: ['--until-idle'] })
+      expect(await worker.exit()).toEqual({ code: 0, signal: null })
+      expect(lost.length).toBeGreaterThan(0)
+      for (const request of requests) {
+        expect(await read(server, request)).toMatchObject({ state: 'succeeded', attempts: 1, fence: 1 })
+      }
+      expect(worker.lines.filter(({ msg }) => msg === 'started')).toHaveLength(3)
+    },
+  )
+
+  it.each([
+    ['/claim', 1],
+    ['/complete', 2],
+  ])('of %s whose work is done by others meanwhile has nothing carried out', async (operation, count) => {
+    let stolen: string | null = null
+    const broken = await through(async (path, body) => {
+      if (!path.split('?')[0]!.endsWith(operation) || body === '' || stolen !== null) return body
+      const { items, next } = JSON.parse(body)
+      const { lease_token, execution_request } = operation === '/claim' ? items[0] : next
+      stolen = execution_request.request_id as string
+      await post(server, `/v1/execution-requests/${stolen}/complete`, { lease_token })
+      return null
+    })
+    for (let i = 0; i < count; i++) await submit(server, 'quick')
+    const worker = await startWorker(broken, { tools: TOOLS, flags: ['--until-idle'] })
+    expect(await worker.exit()).toEqual({ code: 0, signal: null })
+    expect(stolen).not.toBeNull()
+    expect(worker.lines.filter(({ msg }) => msg === 'started')).toHaveLength(count - 1)
+  })
+
+  it('before the worker is told to stop has its next request given back', async () => {
+    const slow = await through(async (path, body) => {
+      if (!path.includes('/complete') || body === '') return body
+      worker.signal('SIGTERM')
+      await worker.said('stopping')
+      return body
+    })
+    await submit(server, 'quick')
+    const next = await submit(server, 'quick')
+    const worker = await startWorker(slow, { tools: TOOLS })
+    expect(await worker.exit()).toEqual({ code: 0, signal: null })
+    expect(await read(server, next)).toMatchObject({ state: 'queued', attempts: 0, fence: 1 })
+  })
+
+  it('of a claim that is broken off by the end of the worker has its work given back', async () => {
+    const request = await submit(server, 'quick')
+    const slow = await through(async (path, body) => {
+      if (!path.endsWith('/claim') || body === '' || worker.lines.some(({ msg }) => msg === 'stopping'))
+        return body
+      worker.signal('SIGTERM')
+      await worker.said('stopping')
+      return null
+    })
+    const worker = launchWorker(slow.url, { tools: TOOLS })
+    expect(await worker.exit()).toEqual({ code: 0, signal: null })
+    expect(await read(server, request)).toMatchObject({ state: 'queued', attempts: 0, fence: 1 })
+  })
+})
+
+describe('a server that means harm', () => {
+  it('names no file outside the data directory', async () => {
+    const evil = await through((path, body) =>
+      path.endsWith('/claim') && body !== ''
+        ? body.replace(
+            /"step_attempt":\{"step_attempt_id":"[^"]+"/,
+            '"step_attempt":{"step_attempt_id":"../../evil"',
+          )
+        : body,
+    )
+    await submit(server, 'quick')
+    const worker = await startWorker(evil, { tools: TOOLS })
+    expect(await worker.exit()).toEqual({ code: 1, signal: null })
+    expect(readdirSync(worker.data_dir)).toEqual([])
+  })
+
+  it('has no program executed that the tools file does not name', async () => {
+    const evil = await through((path, body) =>
+      path.endsWith('/claim') && body !== ''
+        ? body
+            .replaceAll('"tool_id":"quick"', '"tool_id":"touch"')
+            .replaceAll('"command":"quick"', '"command":"touch"')
+        : body,
+    )
+    const request = await submit(server, 'quick')
+    const worker = await startWorker(evil, { tools: TOOLS })
+    await worker.said('rejected')
+    await vi.waitFor(async () =>
+      expect(await read(server, request)).toMatchObject({ rejected_by: ['tester'] }),
+    )
+    expect(worker.lines.some(({ msg }) => msg === 'started')).toBe(false)
+  })
+})
