@@ -41,6 +41,8 @@ export function noOpStore(written: Run | StepAttempt | RouteDecision, read: Run)
     readChain: () => Promise.resolve([]),
     dueRequests: () => Promise.resolve([]),
     availableTools: () => Promise.resolve([]),
+    resumedTools: () => Promise.resolve([]),
+    hasQueued: () => Promise.resolve(false),
     nextDue: () => Promise.resolve(null),
     forgetKeys: () => Promise.resolve(0),
     lastInstant: () => Promise.resolve(null),

@@ -15,6 +15,7 @@ interface Flags {
   leaseSeconds: number
   graceSeconds: number
   untilIdle: boolean
+  keepDays: number
 }
 
 const AFTER_HELP = `
@@ -62,13 +63,22 @@ export function addWorker(signalbox: Command): void {
       integer(0, LIMITS.timeout_seconds),
       30,
     )
+    .option(
+      '--keep-days <n>',
+      'after how many days the files of an attempt are removed from the data directory [8 to 3650]',
+      integer(8, 3_650),
+      14,
+    )
     .option('--until-idle', 'end as soon as there is nothing to do', false)
     .addHelpText('after', AFTER_HELP)
     .action(work)
 }
 
+const HOUR_MS = 3_600_000
+
 async function work(flags: Flags): Promise<void> {
   const { readToolsFile } = await import('../worker/tools-file.ts')
+  const { forgetAttempts } = await import('../worker/retention.ts')
   const { startWorker } = await import('../worker/worker.ts')
   const { jsonLines, terminal } = await import('../worker/terminal.ts')
   const tools = readToolsFile(flags.tools)
@@ -78,6 +88,9 @@ async function work(flags: Flags): Promise<void> {
   const { stdout } = process
   const screen = stdout.isTTY ? terminal(stdout, now, flags.concurrency) : jsonLines(stdout, now)
   const { server, name, concurrency } = flags
+  const forget = () => forgetAttempts(flags.dataDir, { keep_days: flags.keepDays, now_ms: clock().ms })
+  forget()
+  setInterval(forget, HOUR_MS).unref()
   const worker = startWorker({
     server,
     key,

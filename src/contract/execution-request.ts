@@ -174,6 +174,7 @@ export const requestExample = {
   available_at: '2026-01-05T09:30:00.500Z',
   queue_expires_at: null,
   cancel_requested_at: null,
+  cancel_reason: null,
   updated_at: '2026-01-05T09:30:00.500Z',
   ended_at: null,
   version: 1,
@@ -200,6 +201,10 @@ const progressFields = {
   }),
   cancel_requested_at: nullable(ref(Timestamp), {
     description: 'When its worker was asked to stop; null if it was not.',
+  }),
+  cancel_reason: nullable(Type.String(), {
+    description:
+      'Why its worker was asked to stop; it becomes the `stop_reason` once the worker has stopped.',
   }),
   updated_at: ref(Timestamp),
   ended_at: nullable(ref(Timestamp)),

@@ -135,7 +135,7 @@ export const PROBLEMS = {
   sequence_taken: {
     status: 409,
     title: 'The sequence is taken',
-    help: 'The run has a step at this `sequence`. Leave `sequence` out to get the next free one, or retry the attempt that is there.',
+    help: 'The run has a step at this `sequence`, or needs its last places for the execution requests that are open in it. Leave `sequence` out to get the next free one, or retry the attempt that is there.',
   },
   already_retried: {
     status: 409,

@@ -17,6 +17,7 @@ import { projectOf, requireOpen, requireRouting, route, runOf, taskRouted } from
 import { type Entry, entered, joined } from './run-entry.ts'
 import { newRun, settled } from './run-moves.ts'
 import { sentencesFor } from './route-sentences.ts'
+import { requirePlaces } from './step.ts'
 
 /** The scope must load the active configuration with its tools, and the run that the task names. */
 export function createExecutionRequest(
@@ -56,12 +57,15 @@ export function createExecutionRequest(
     available_at: given.now,
     queue_expires_at: queueEnd({ ...built.document, created_at: given.now }, given.now),
     cancel_requested_at: null,
+    cancel_reason: null,
     updated_at: given.now,
     ended_at: null,
     version: 1,
   }
+  const book = counting(begun.book, { open: 1 })
+  requirePlaces(book)
   const entry: Entry = {
-    book: counting(begun.book, { open: 1 }),
+    book,
     changes: [...changes, { record: 'execution_request', document: built.document, after: request }],
     drafts: [
       taskRouted(decision),
@@ -75,6 +79,9 @@ export function createExecutionRequest(
   return { result: () => request, ...entered(known, joined(begun, entry), given) }
 }
 
+/** The `stop_reason` where nobody gave one. */
+const CANCELED = 'canceled'
+
 /** The scope must load the request, and what is open in its run. */
 export function cancelExecutionRequest(
   before: Snapshot,
@@ -83,8 +90,8 @@ export function cancelExecutionRequest(
 ): Decision<ExecutionRequest> {
   const { book, request } = visibleRequest(before, given)
   requireMatch(given, request.version)
-  if (request.state === 'claimed') return askToStop(book, request, given)
-  const ended = endedRequest(request, given, body.reason ?? 'canceled')
+  if (request.state === 'claimed') return askToStop(book, request, given, body.reason ?? CANCELED)
+  const ended = endedRequest(request, given, body.reason ?? CANCELED)
   const entry: Entry = {
     book: counting(book, { open: -1, canceled: 1 }),
     changes: ended.changes,
@@ -96,12 +103,18 @@ export function cancelExecutionRequest(
 }
 
 /** A worker has it: it is asked to stop, and if it completes first, that counts. */
-function askToStop(book: RunBook, request: ExecutionRequest, given: Given): Decision<ExecutionRequest> {
+function askToStop(
+  book: RunBook,
+  request: ExecutionRequest,
+  given: Given,
+  cancel_reason: string,
+): Decision<ExecutionRequest> {
   if (request.cancel_requested_at !== null) throw stopping()
   const edge = requestMachine.edge(request.state, 'cancel')
   const after: ExecutionRequest = {
     ...request,
     cancel_requested_at: given.now,
+    cancel_reason,
     updated_at: given.now,
     version: request.version + 1,
   }

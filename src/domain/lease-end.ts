@@ -177,7 +177,8 @@ export const stop = (
   given: Given,
   work: Held,
   attempt: AttemptResult,
-): Decision<ExecutionRequest> => finish(before, given, work, attempt, 'confirm_cancel', 'canceled')
+): Decision<ExecutionRequest> =>
+  finish(before, given, work, attempt, 'confirm_cancel', work.request.cancel_reason ?? 'canceled')
 
 function finish(
   before: Snapshot,

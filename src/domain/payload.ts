@@ -134,6 +134,7 @@ export const progressText = (request: RequestProgress): string =>
     assignment: assignmentOf(request),
     attempts: request.attempts,
     available_at: request.available_at,
+    cancel_reason: request.cancel_reason,
     cancel_requested_at: request.cancel_requested_at,
     ended_at: request.ended_at,
     fence: request.fence,

@@ -244,15 +244,29 @@ function requireFree({ execution_request_id }: StepAttempt): void {
 
 function freeSequence({ newest }: Snapshot, book: RunBook, body: CreateStepAttempt): number {
   const sequence = body.sequence ?? book.sequence_max + 1
-  if (newest === null && sequence <= LIMITS.sequence) return sequence
+  if (newest !== null) {
+    throw new LedgerError(
+      'sequence_taken',
+      `The run has a step at sequence ${sequence}. Leave sequence out, or retry the attempt that is there.`,
+      { sequence, errors: [{ pointer: '#/sequence', detail: 'is taken' }] },
+    )
+  }
+  requirePlaces({ ...book, sequence_max: Math.max(book.sequence_max, sequence) })
+  return sequence
+}
+
+/**
+ * Claims put their attempts behind the highest place, so each request that is open needs one there.
+ * @throws LedgerError `sequence_taken`
+ */
+export function requirePlaces({ sequence_max, requests }: Pick<RunBook, 'sequence_max' | 'requests'>): void {
+  const last = LIMITS.sequence - requests.open
+  if (sequence_max <= last) return
   const detail =
-    newest === null
+    requests.open === 0
       ? `The run has used up its ${LIMITS.sequence} places; give a free one.`
-      : `The run has a step at sequence ${sequence}. Leave sequence out, or retry the attempt that is there.`
-  throw new LedgerError('sequence_taken', detail, {
-    sequence,
-    errors: [{ pointer: '#/sequence', detail: 'is taken' }],
-  })
+      : `The run needs the places behind ${last} for its ${requests.open} open execution requests.`
+  throw new LedgerError('sequence_taken', detail, { sequence: sequence_max })
 }
 
 function requireNewest({ newest }: Snapshot, step: StepAttempt): void {

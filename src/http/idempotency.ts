@@ -51,18 +51,17 @@ function claimKey({ caller, method, url, params }: FastifyRequest, key: string):
 }
 
 /**
- * The end of a lease is repeatable without a key: its token names it. A repeat with the same body gets the first
- * answer; anything else with that token has lost the lease.
+ * The end of a lease is repeatable with or without a key: its token names it. A repeat with the same body gets the first
+ * answer; anything else with that token has lost the lease, or uses its key for another body.
  */
 export function leaseClaimOf(request: FastifyRequest): Claim {
-  const given = claimOf(request)
-  if (given !== null) return given
+  const is_lease = claimOf(request) === null
   const { execution_request_id } = request.params as { execution_request_id: string }
   const { lease_token } = request.body as { lease_token: string }
   const path = pathOf(request.url)
   return {
     key: execution_request_id + hash('sha256', lease_token, 'base64url').slice(0, DIGEST_LENGTH),
     fingerprint: fingerprintOf({ path, body: request.body }),
-    is_lease: true,
+    is_lease,
   }
 }

@@ -22,6 +22,7 @@ import { completeRequest, failRequest, rejectRequest, releaseRequest } from '../
 import type { Store } from '../store/store.ts'
 import { type Call, type GivenFor, OWN_CALL, type Write, type WriteOnce } from './call.ts'
 import type { Hub } from './hub.ts'
+import type { Place } from './waiters.ts'
 
 /** How long a claim may wait for work, and what ends its waiting early. */
 export interface Patience {
@@ -84,12 +85,12 @@ async function claimWaiting(
   try {
     for (;;) {
       place.look()
-      const outcome = await claimOnce(parts, call, { ...body, tools: [...tools] })
+      const { outcome, full } = await claimOnce(parts, call, { ...body, tools: [...tools] })
       if ('replayed' in outcome) return outcome
       const { items } = outcome.record
       for (const { step_attempt } of items) place.took(step_attempt.tool_id)
       if (items.length > 0) return outcome
-      place.pass()
+      await passOn(parts, place, full)
       if (!(await place.wait(end - performance.now(), signal))) return outcome
     }
   } finally {
@@ -97,27 +98,43 @@ async function claimWaiting(
   }
 }
 
+/**
+ * A look that found nothing: others may be allowed what this one is not. Where somebody was faster, or the tool has no
+ * room, they would look in vain one after the other; the end of a lease gives a hint of its own.
+ */
+async function passOn({ store, givenFor }: Parts, place: Place, full: ReadonlySet<string>): Promise<void> {
+  const tool_id = place.owed()
+  if (tool_id === null) return
+  const { now } = givenFor(OWN_CALL)
+  if (full.has(tool_id) || !(await store.hasQueued(tool_id, now))) place.drop()
+  else place.pass()
+}
+
+/** One look, with the tools that have work and no room. */
 async function claimOnce(
   { write, givenFor, hub }: Parts,
   call: Call<ClaimResult>,
   body: ClaimExecutionRequests,
-): Promise<Outcome<ClaimResult>> {
+): Promise<{ outcome: Outcome<ClaimResult>; full: ReadonlySet<string> }> {
   const { worker_id, tools, max } = body
   const { now } = givenFor(call)
   const { projects } = call.caller
   const limit = max ?? 1
   const scope: Scope = { worker_id, queue: { worker_id, tools, limit, now, projects } }
-  return write(call, scope, (before, given) => {
+  let full: ReadonlySet<string> = new Set()
+  const outcome = await write(call, scope, (before, given) => {
     const { result, ...decision } = claimRequests(before, given, body)
     return {
       ...decision,
       result: (seqs) => {
-        const { items, full } = result(seqs)
+        const taken = result(seqs)
+        full = taken.full
         hub.starved(full) // before the commit: the end of a lease may be next in the same group
-        return { items }
+        return { items: taken.items }
       },
     }
   })
+  return { outcome, full }
 }
 
 const leaseCases = ({ store, givenFor, write }: Parts) =>
@@ -152,6 +169,7 @@ function sweeper({ store, givenFor, write, hub }: Parts): DispatchCases['sweep']
   return async () => {
     const { now } = givenFor(OWN_CALL)
     for (const tool_id of await store.availableTools(looked, now)) hub.waiters.offer(tool_id)
+    if ((await store.resumedTools(looked, now)).length > 0) hub.waiters.offerAll()
     looked = now
     const due = await store.dueRequests(now, LIMITS.sweep_batch)
     const call = { ...OWN_CALL, claim: null, present: () => NEVER_ASKED }

@@ -33,6 +33,7 @@ export function createHub(): Hub {
         if (starving.has(change.lease.tool_id)) waiters.offer(change.lease.tool_id)
         return
       case 'tool':
+        if (change.after.pause?.until != null) due(change.after.pause.until)
         if (change.before.pause !== null && change.after.pause === null) waiters.offerAll()
         return
       case 'activation':

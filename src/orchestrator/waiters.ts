@@ -15,8 +15,12 @@ export interface Place {
   look(): void
   /** The look gave work for this tool: the hint is paid. */
   took(tool_id: string): void
+  /** The tool of the hint that was heard and is not paid; null if there is none. */
+  owed(): string | null
   /** The hint was for an item that this one cannot take: the next may. */
   pass(): void
+  /** The hint was for an item that nobody can take now. */
+  drop(): void
   /** True with a hint; false when the time is over, or the signal or the end of all waiting says so. */
   wait(ms: number, signal: AbortSignal): Promise<boolean>
   /** What it owes, and what it has not heard, goes to the next. */
@@ -54,6 +58,10 @@ export function createWaiters(): Waiters {
     },
     took(tool_id) {
       if (waiting.owed === tool_id) waiting.owed = null
+    },
+    owed: () => waiting.owed,
+    drop() {
+      waiting.owed = null
     },
     pass() {
       if (waiting.owed !== null) offerBehind(waiting.owed, waiting)

@@ -68,6 +68,10 @@ export interface Store extends StoreReads {
   dueRequests(now: string, limit: number): Promise<string[]>
   /** The tools of what can be claimed since then, one for each request. */
   availableTools(after: string, now: string): Promise<string[]>
+  /** The tools whose pause has ended by itself since then. */
+  resumedTools(after: string, now: string): Promise<string[]>
+  /** Whether there is something that a worker could be given for the tool, if it had room. */
+  hasQueued(tool_id: string, now: string): Promise<boolean>
   /** When time ends something next, or something can be claimed; null if nothing will happen by itself. */
   nextDue(now: string): Promise<string | null>
   /** Forgets idempotency keys that are older, at most `limit` of them; answers how many. */

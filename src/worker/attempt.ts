@@ -5,6 +5,7 @@ import { filledArgv } from './argv.ts'
 import { type Program, startProgram } from './executor.ts'
 import { type Output, createOutput } from './output.ts'
 import type { Cause, Facts } from './report.ts'
+import { attemptsIn } from './retention.ts'
 import type { Tool } from './tools-file.ts'
 
 /** A program at work for a claim. */
@@ -66,7 +67,7 @@ interface Files {
 
 /** A directory of its own for each attempt, for the owner alone. The lease token is in none of its files. */
 function attemptFiles({ execution_request, step_attempt }: ClaimedRequest, data_dir: string): Files {
-  const directory = join(data_dir, 'attempts', step_attempt.step_attempt_id)
+  const directory = join(attemptsIn(data_dir), step_attempt.step_attempt_id)
   mkdirSync(directory, { recursive: true, mode: 0o700 })
   const inDirectory = (name: string) => join(directory, name)
   const own = { mode: 0o600 }

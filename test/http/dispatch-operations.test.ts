@@ -1,4 +1,5 @@
-import { everyOperation } from './every-operation.ts'
+import { everyOperation, meetAllTheyPromise } from './every-operation.ts'
 import { tagged } from './operations.ts'
 
 everyOperation(tagged('dispatch'))
+meetAllTheyPromise(tagged('dispatch'))

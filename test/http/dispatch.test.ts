@@ -82,12 +82,24 @@ describe('heartbeatExecutionRequest', () => {
     expect(app.writes()).toBe(before)
   })
 
-  it('tells that a cancel was asked', async () => {
-    const held = await shop.held()
-    const path = `/v1/execution-requests/${held.execution_request.request_id}/cancel`
-    expect((await app.request('POST', path, { body: {} })).status).toBe(200)
-    expect((await shop.heartbeat(held)).body).toMatchObject({ cancel_requested: true })
-  })
+  it.each([
+    [{ reason: 'superseded' }, 'superseded'],
+    [{}, 'canceled'],
+  ])(
+    'tells that a cancel was asked, whose reason %j stays when the worker has stopped',
+    async (body, why) => {
+      const held = await shop.held()
+      const path = `/v1/execution-requests/${held.execution_request.request_id}/cancel`
+      const asked = await app.request('POST', path, { body })
+      expect(asked).toMatchObject({
+        status: 200,
+        body: { state: 'claimed', cancel_reason: why, stop_reason: null },
+      })
+      expect((await shop.heartbeat(held)).body).toMatchObject({ cancel_requested: true })
+      const stopped = await shop.end(held, 'fail', { error: { class: 'canceled' } })
+      expect(stopped.body).toMatchObject({ state: 'canceled', stop_reason: why })
+    },
+  )
 })
 
 describe.each(ENDINGS)('%s', (ending) => {
@@ -125,11 +137,17 @@ describe.each(ENDINGS)('%s', (ending) => {
     expect(answer).toMatchObject({ status: 409, body: { code: 'lease_lost' } })
   })
 
-  it('under an Idempotency-Key is repeated by it', async () => {
+  it.each([
+    ['k1', 'k1'],
+    ['k1', undefined],
+    [undefined, 'k1'],
+    ['k1', 'k2'],
+  ])('under the key %s is repeated under %s', async (one, other) => {
     const held = await shop.held()
-    const headers = { 'idempotency-key': 'k1' }
-    const first = await shop.end(held, ending, BODIES[ending], headers)
-    expect((await shop.end(held, ending, BODIES[ending], headers)).text).toBe(first.text)
+    const keyed = (key?: string) => (key === undefined ? {} : { 'idempotency-key': key })
+    const first = await shop.end(held, ending, BODIES[ending], keyed(one))
+    const again = await shop.end(held, ending, BODIES[ending], keyed(other))
+    expect([again.status, again.text]).toEqual([200, first.text])
   })
 
   it('with a token that is none, or for a request that is none, is refused', async () => {

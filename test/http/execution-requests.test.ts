@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import canonicalize from 'canonicalize'
 import { beforeEach, describe, expect, it } from 'vitest'
+import { LIMITS } from '../../src/contract/limits.ts'
 import { type ExecutionRequest, requestDocumentFields } from '../../src/contract/execution-request.ts'
 import { NO_ID } from '../support/builders.ts'
 import { START, type TestApp, aKey, aKeyFor, openTestApp } from '../support/http.ts'
@@ -78,6 +79,7 @@ describe('creating an execution request', () => {
       available_at: START,
       queue_expires_at: null,
       cancel_requested_at: null,
+      cancel_reason: null,
       updated_at: START,
       ended_at: null,
       version: 1,
@@ -245,6 +247,21 @@ describe('an execution request that cannot be', () => {
     await refused({ run_id, project_id: 'bank' }, { ...unknown, errors: [{ pointer: '#/project_id' }] })
     await client.post(`/v1/runs/${run_id}/cancel`)
     await refused({ run_id }, { status: 409, code: 'run_not_running' })
+  })
+
+  it('is refused in a run that has no place left for its attempt', async () => {
+    const run = await client.aRun('running')
+    await client.aStepIn(run, { sequence: LIMITS.sequence - 1 })
+    await aRequest(client, { run_id: run.run_id })
+    const before = app.writes()
+    const refused = await client.post(REQUESTS, { ...TASK, run_id: run.run_id })
+    expect(refused).toMatchObject({ status: 409, body: { code: 'sequence_taken' } })
+    const step = await client.post(`/v1/runs/${run.run_id}/steps`, { tool_id: 'pytest' })
+    expect(step).toMatchObject({ status: 409, body: { code: 'sequence_taken' } })
+    expect(app.writes()).toBe(before)
+    const claim = { worker_id: 'w1', tools: ['aider', 'codex'] }
+    const { body } = await client.post(`${REQUESTS}/claim`, claim)
+    expect(body.items[0].step_attempt.sequence).toBe(LIMITS.sequence)
   })
 
   it('is refused while no configuration is active', async () => {

@@ -79,6 +79,21 @@ describe('a waiting claim', () => {
     expect(idsIn(await answer)).toEqual([request_id])
   })
 
+  it('is woken when the pause of a tool ends by itself', async () => {
+    const { request_id } = await shop.request()
+    const until = '2026-01-05T09:40:00.000Z'
+    await app.request('POST', '/v1/tools/aider/pause', { body: { reason: 'quota', until } })
+    const { answer, isDone } = await shop.waiting('w1')
+    expect(await app.sweep()).toBe(until)
+    app.pass(599_999)
+    await app.sweep()
+    await shop.claim({ worker_id: 'w2' })
+    expect(isDone()).toBe(false)
+    app.pass(1)
+    await app.sweep()
+    expect(idsIn(await answer)).toEqual([request_id])
+  })
+
   it('is woken when a tool that was full has room again', async () => {
     const task = { task_kind: 'test' }
     const tools = ['pytest']

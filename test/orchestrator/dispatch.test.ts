@@ -81,6 +81,31 @@ describe('500 waiting claims', () => {
     expect((await Promise.all(claims)).flat()).toHaveLength(1)
   })
 
+  it('and one item that somebody else takes: one of them looks', async () => {
+    const { claim, request, orchestrator, ran } = await opened()
+    const claims = Array.from({ length: 500 }, (_, i) => claim(`w${i}`))
+    await atRest(ran)
+    const before = ran()
+    const [, faster] = await Promise.all([request(), claim('faster', 0)])
+    await atRest(ran)
+    expect(ran() - before).toBeLessThan(80)
+    orchestrator.endWaiting()
+    expect([faster, ...(await Promise.all(claims))].flat()).toHaveLength(1)
+  })
+
+  it('and more work than their tool has room for: each item is looked at once', async () => {
+    const { claim, request, orchestrator, ran } = await opened()
+    for (let i = 0; i < 3; i++) await request('test')
+    const claims = Array.from({ length: 500 }, (_, i) => claim(`w${i}`, 60_000, ['pytest']))
+    await atRest(ran)
+    const before = ran()
+    await request('test')
+    await atRest(ran)
+    expect(ran() - before).toBeLessThan(60)
+    orchestrator.endWaiting()
+    expect((await Promise.all(claims)).flat()).toHaveLength(2)
+  })
+
   it('end at once when the server stops, without another look', async () => {
     const { claim, orchestrator, ran } = await opened()
     const claims = Array.from({ length: 500 }, (_, i) => claim(`w${i}`))

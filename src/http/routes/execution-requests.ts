@@ -35,6 +35,7 @@ function requestList(app: App, { orchestrator, reads }: RouteDeps): void {
         'no_routable_tool',
         'resource_scope_invalid',
         'run_not_running',
+        'sequence_taken',
         'unknown_reference',
       ],
     },

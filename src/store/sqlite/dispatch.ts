@@ -28,6 +28,7 @@ export const dispatchTables = (db: Connection) => ({
   queue: queueReader(db),
   due: dueReader(db),
   ahead: aheadReader(db),
+  hasQueued: queuedReader(db),
 })
 
 type DispatchSnapshot = Pick<Snapshot, 'lease' | 'worker' | 'queue' | 'surroundings'>
@@ -127,6 +128,16 @@ function queueReader(db: Connection) {
   }
 }
 
+/** Whether anything waits for a tool, whoever may have it. */
+function queuedReader(db: Connection) {
+  const one = prepareRaw(
+    db,
+    `SELECT 1 FROM execution_requests INDEXED BY execution_requests_queued
+     WHERE state = 'queued' AND tool_id = ? AND available_at <= ? LIMIT 1`,
+  )
+  return (tool_id: string, now: string): boolean => one.get([tool_id, now]) !== undefined
+}
+
 /** How many requests of the tool come before one, as far as they are counted. */
 function aheadReader(db: Connection) {
   const count = prepareRaw(
@@ -160,12 +171,14 @@ function dueReader(db: Connection) {
      WHERE state = 'queued' AND available_at > ? AND available_at <= ? AND tool_id IS NOT NULL
      ORDER BY available_at LIMIT 1000`,
   )
+  const resumed = prepareRaw(db, 'SELECT tool_id FROM tools WHERE paused_until > ? AND paused_until <= ?')
   const next = prepareRaw(
     db,
     `SELECT min(instant) FROM (
        SELECT min(min(lease_expires_at, attempt_expires_at)) AS instant FROM leases
        UNION ALL SELECT min(queue_expires_at) FROM execution_requests WHERE queue_expires_at IS NOT NULL
        UNION ALL SELECT min(available_at) FROM execution_requests WHERE state = 'queued' AND available_at > ?
+       UNION ALL SELECT min(paused_until) FROM tools WHERE paused_until > ?
      )`,
   )
   return {
@@ -175,8 +188,11 @@ function dueReader(db: Connection) {
     /** The tools of what can be claimed since then, one for each request. */
     available: (after: string, now: string): string[] =>
       available.all([after, now]).map(([tool_id]) => tool_id as string),
+    /** The tools whose pause has ended by itself since then. */
+    resumed: (after: string, now: string): string[] =>
+      resumed.all([after, now]).map(([tool_id]) => tool_id as string),
     /** Null if nothing will happen by itself. */
-    next: (now: string): string | null => (next.get([now])?.[0] as string | null) ?? null,
+    next: (now: string): string | null => (next.get([now, now])?.[0] as string | null) ?? null,
   }
 }
 

@@ -35,6 +35,7 @@ const PROGRESS = [
   'available_at',
   'queue_expires_at',
   'cancel_requested_at',
+  'cancel_reason',
   'updated_at',
   'ended_at',
   'version',
@@ -67,6 +68,7 @@ const encodeProgress = ({ assignment, ...request }: RequestProgress): Cell[] => 
   request.available_at,
   request.queue_expires_at,
   request.cancel_requested_at,
+  request.cancel_reason,
   request.updated_at,
   request.ended_at,
   request.version,
@@ -87,9 +89,10 @@ const decodeProgress = (row: Row, at: number) =>
     available_at: row[at + 12],
     queue_expires_at: row[at + 13],
     cancel_requested_at: row[at + 14],
-    updated_at: row[at + 15],
-    ended_at: row[at + 16],
-    version: row[at + 17],
+    cancel_reason: row[at + 15],
+    updated_at: row[at + 16],
+    ended_at: row[at + 17],
+    version: row[at + 18],
   }) as Omit<RequestProgress, 'request_id' | 'run_id'>
 
 const decodeAssignment = (row: Row, at: number): Assignment | null =>

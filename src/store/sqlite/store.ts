@@ -59,6 +59,8 @@ export function sqliteStore(db: Connection, options: SqliteStoreOptions): Store 
     lastInstant: () => reading(() => tables.events.tail()?.ts ?? null),
     dueRequests: (now, limit) => reading(() => tables.dispatch.due.requests(now, limit)),
     availableTools: (after, now) => reading(() => tables.dispatch.due.available(after, now)),
+    resumedTools: (after, now) => reading(() => tables.dispatch.due.resumed(after, now)),
+    hasQueued: (tool_id, now) => reading(() => tables.dispatch.hasQueued(tool_id, now)),
     nextDue: (now) => reading(() => tables.dispatch.due.next(now)),
     forgetKeys: (older_than, limit) => group.join(() => tables.keys.forget(older_than, limit)),
     ping: () => reading(() => void tables.events.tail()),

@@ -76,6 +76,13 @@ const ACTS: [name: string, act: () => Promise<unknown>, index: string][] = [
     'execution_requests_available (available_at>? AND available_at<?)',
   ],
   ['what comes next', () => store.nextDue(NOW), 'execution_requests_available (available_at>?)'],
+  ['the pauses that end next', () => store.nextDue(NOW), 'tools_paused (paused_until>?)'],
+  [
+    'the pauses that have ended',
+    () => store.resumedTools(NOW, after(NOW, 1)),
+    'tools_paused (paused_until>? AND paused_until<?)',
+  ],
+  ['whether anything waits', () => store.hasQueued('aider', NOW), 'execution_requests_queued (tool_id=?)'],
 ]
 
 describe('the plan of', () => {
