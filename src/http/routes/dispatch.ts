@@ -14,6 +14,7 @@ import {
 import { ExecutionRequest, ExecutionRequestParams } from '../../contract/execution-request.ts'
 import { LIMITS } from '../../contract/limits.ts'
 import { closed, ref } from '../../contract/named.ts'
+import type { ProblemCode } from '../../contract/problems.ts'
 import {
   answerLease,
   answerWrite,
@@ -114,7 +115,7 @@ const ending = <B extends TSchema>(
   operationId: string,
   summary: string,
   description: string,
-  { schema, body }: { schema: TSchema; body: B },
+  { schema, body, problems = [] }: { schema: TSchema; body: B; problems?: ProblemCode[] },
 ) =>
   writes(
     {
@@ -122,7 +123,7 @@ const ending = <B extends TSchema>(
       tag,
       summary,
       description: `${description} A repeat with the same token and body gets the first answer, with or without an \`Idempotency-Key\`.`,
-      problems: ['execution_request_not_found', 'lease_lost', 'exit_code_contradicts'],
+      problems: ['execution_request_not_found', 'lease_lost', ...problems],
     },
     { status: 200, schema },
     { params, body },
@@ -134,7 +135,11 @@ function completions(app: App, { orchestrator }: RouteDeps): void {
       'completeExecutionRequest',
       'Report success',
       '`claimed` → `succeeded`; its attempt succeeds with it. With `claim_next` the next request is claimed in the same transaction.',
-      { schema: ref(CompletedRequest), body: ref(CompleteExecutionRequest) },
+      {
+        schema: ref(CompletedRequest),
+        body: ref(CompleteExecutionRequest),
+        problems: ['exit_code_contradicts'],
+      },
     ),
     querystring: ClaimNextQuery,
   }
