@@ -60,9 +60,7 @@ export function createWaiters(): Waiters {
       if (waiting.owed === tool_id) waiting.owed = null
     },
     owed: () => waiting.owed,
-    drop() {
-      waiting.owed = null
-    },
+    drop: () => void (waiting.owed = null),
     pass() {
       if (waiting.owed !== null) offerBehind(waiting.owed, waiting)
       waiting.owed = null
