@@ -1,7 +1,17 @@
 import { execFile } from 'node:child_process'
+import {
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { afterEach, expect, it, vi } from 'vitest'
+import { afterAll, afterEach, beforeAll, expect, it, vi } from 'vitest'
 import { ROOT, cleanUp } from '../support/process.ts'
 import { attemptsOf, read, startToolServer, submit } from './worker-process.ts'
 
@@ -10,9 +20,42 @@ afterEach(cleanUp)
 
 const run = promisify(execFile)
 
+const bin = (program: string) => join(ROOT, 'node_modules/.bin', program)
+/** A checkout with no more than worker.ts needs: what it imports is generated, and no part of the repository. */
+let checkout: string
+
+beforeAll(async () => {
+  checkout = mkdtempSync(join(tmpdir(), 'signalbox-example-'))
+  for (const name of ['openapi', 'node_modules']) symlinkSync(join(ROOT, name), join(checkout, name))
+  for (const name of ['package.json', 'tsconfig.json']) copyFileSync(join(ROOT, name), join(checkout, name))
+  mkdirSync(join(checkout, 'examples'))
+  for (const name of ['worker.ts', 'worker.py', 'worker.sh', 'client.config.mjs']) {
+    copyFileSync(join(ROOT, 'examples', name), join(checkout, 'examples', name))
+  }
+  // As the file says that it is done.
+  const source = readFileSync(join(checkout, 'examples/worker.ts'), 'utf8')
+  const [, program = '', args = ''] = /^\/\/ +npx (\S+) (.*)$/m.exec(source) ?? []
+  await run(bin(program), args.split(' '), { cwd: checkout })
+}, 60_000)
+afterAll(() => rmSync(checkout, { recursive: true, force: true }))
+
+it('examples/worker.ts type-checks with the client that is generated for it', async () => {
+  // The rules of the repository; what is generated follows its own in the two that are relaxed.
+  const config = {
+    extends: './tsconfig.json',
+    compilerOptions: { exactOptionalPropertyTypes: false, lib: ['es2024', 'dom', 'dom.iterable'] },
+    include: ['examples'],
+  }
+  writeFileSync(join(checkout, 'tsconfig.example.json'), JSON.stringify(config))
+  const checked = run(bin('tsc'), ['--project', 'tsconfig.example.json'], { cwd: checkout })
+  const { stdout } = await checked.catch((error: { stdout: string }) => error)
+  expect(stdout).toBe('')
+})
+
 it.each([
   ['python3', 'worker.py'],
   ['bash', 'worker.sh'],
+  ['node', 'worker.ts'],
 ])('%s examples/%s does all there is, and ends', async (program, file) => {
   const server = await startToolServer(['echo', 'git'])
   const prompts = ['$(id) `id` é', 'a "second"', '-n']
@@ -20,7 +63,8 @@ it.each([
   const fails = await submit(server, 'git')
   const env = { PATH: process.env['PATH'], WAIT: '0' }
   // Where there is no repository, so that git has something to complain about.
-  await run(program, [join(ROOT, 'examples', file), server.url], {
+  // This very Node: the one on the PATH may be too old to run TypeScript.
+  await run(program === 'node' ? process.execPath : program, [join(checkout, 'examples', file), server.url], {
     cwd: server.data_dir,
     env,
     timeout: 30_000,
