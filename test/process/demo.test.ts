@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { afterEach, expect, it } from 'vitest'
@@ -53,6 +53,12 @@ const directoryIn = (printed: string): string => /with its data in (.+)\.$/m.exe
 const partOf = (printed: string, task_id: string): string =>
   new RegExp(`^${task_id}: .*\n(?:  .*\n)+`, 'm').exec(printed)![0]
 
+const README = readFileSync(join(ROOT, 'README.md'), 'utf8')
+
+/** The lines of a report that are the same each time: the tasks, who did them, and why. */
+const reasonsIn = (report: string): string[] =>
+  report.split('<!--')[0]!.match(/^(?:\w+: [A-Z].*|  (?:tool|why|why not) .*)$/gm) ?? []
+
 it(
   'does real work, tries again what failed once, and says who did it and why',
   { timeout: PATIENCE_MS },
@@ -86,6 +92,7 @@ it(
     expect(partOf(printed, 'syntax')).toContain('tsc was eligible, and not chosen: another scores higher.')
     expect(printed).toMatch(/^run +\w{26} succeeded by itself/m)
     expect(printed).toMatch(/^events +[1-9]\d+, chain verified, last hash [0-9a-f]{64}$/m)
+    expect(reasonsIn(README.split('<!-- demo -->')[1]!)).toEqual(reasonsIn(printed))
     expect(printed).not.toContain('\x1b') // this is no terminal
     expect(existsSync(directoryIn(printed))).toBe(false)
   },
