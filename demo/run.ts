@@ -48,8 +48,9 @@ async function demo(options: Options): Promise<number> {
   } finally {
     clearTimeout(late)
   }
+  const took_ms = performance.now() - since
   if (options.keep && stage.run_id !== null) await lookAround(stage, interrupt.signal)
-  return conclude([...faults, ...(await clear(stage, faults.length > 0))], performance.now() - since)
+  return conclude([...faults, ...(await clear(stage, faults.length > 0))], took_ms)
 }
 
 /** @returns what was not as it has to be, a sentence each */
