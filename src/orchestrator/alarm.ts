@@ -1,12 +1,13 @@
 import type { Clock } from '../clock.ts'
 
-const LONGEST_MS = 2 ** 31 - 1
+/** How long the clock goes unread: it may step ahead of any timer, and what is due is then due at once. */
+const LOOK_MS = 1_000
 /** After a sweep that failed: the store may be busy. */
 const AGAIN_MS = 1_000
 
 /**
- * One timer for the next instant at which time ends something. It costs nothing while nothing will: the instants come
- * from commits, and from the store once a sweep is done.
+ * One timer for the next instant at which time ends something. It costs nothing while nothing will, and a look at the
+ * clock now and then while something will: the instants come from commits, and from the store once a sweep is done.
  */
 export function startAlarm(deps: {
   clock: Clock
@@ -22,9 +23,12 @@ export function startAlarm(deps: {
   const set = (instant: string): void => {
     if (isStopped || (next !== null && next <= instant)) return
     next = instant
-    clearTimeout(timer)
+    look(instant)
+  }
+  const look = (instant: string): void => {
     const ms = Math.max(0, Date.parse(instant) - clock().ms)
-    timer = setTimeout(() => void ring(), Math.min(ms, LONGEST_MS)).unref()
+    clearTimeout(timer)
+    timer = setTimeout(() => (ms > LOOK_MS ? look(instant) : void ring()), Math.min(ms, LOOK_MS)).unref()
   }
   const ring = async (): Promise<void> => {
     if (isSweeping) return

@@ -29,7 +29,7 @@ async function started(answers: (string | null | Error | (() => string))[] = [])
     await vi.advanceTimersByTimeAsync(ms)
   }
   await pass(0)
-  return { alarm, swept, errors, pass }
+  return { alarm, swept, errors, pass, step: advance }
 }
 
 const at = (ms: number): string => after(NOW, ms)
@@ -96,13 +96,22 @@ describe('the alarm', () => {
     expect(vi.getTimerCount()).toBe(0)
   })
 
-  it('waits for instants that are farther than a timer goes', async () => {
-    const far = at(40 * DAY)
-    const { swept, pass } = await started([far, far, null])
-    await pass(2 ** 31 - 1)
-    expect(swept).toEqual([0, 2 ** 31 - 1])
-    await pass(40 * DAY - (2 ** 31 - 1))
-    expect(swept).toEqual([0, 2 ** 31 - 1, 40 * DAY])
+  it('looks at the clock every second, and rings when it is time and not before', async () => {
+    const { alarm, swept, pass } = await started()
+    alarm.at(at(5_300))
+    for (const ms of [1_000, 1_000, 1_000, 1_000, 1_000, 299]) await pass(ms)
+    expect([swept, vi.getTimerCount()]).toEqual([[0], 1])
+    await pass(1)
+    expect(swept).toEqual([0, 5_300])
+  })
+
+  it('rings within a second of a step of the clock over the instant', async () => {
+    const { alarm, swept, pass, step } = await started()
+    alarm.at(at(3_600_000))
+    await pass(10)
+    step(DAY)
+    await pass(1_000)
+    expect(swept).toHaveLength(2)
   })
 
   it('does nothing more when it was stopped', async () => {
