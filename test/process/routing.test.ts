@@ -1,14 +1,11 @@
-import { spawn } from 'node:child_process'
-import { join } from 'node:path'
-import { createInterface } from 'node:readline'
 import canonicalize from 'canonicalize'
-import { afterEach, describe, expect, it, onTestFinished, vi } from 'vitest'
+import { afterEach, describe, expect, it, vi } from 'vitest'
 import type { ReplayResult } from '../../src/contract/route-explain.ts'
 import type { RouteDecision } from '../../src/contract/routing.ts'
 import type { Run } from '../../src/contract/run.ts'
 import type { StepAttempt } from '../../src/contract/step.ts'
 import { type Connection, bodyOf, inLanes, onConnections } from '../support/client.ts'
-import { ROOT, type ServerProcess, cleanUp, temporaryDirectory, within } from '../support/process.ts'
+import { type ServerProcess, cleanUp, startProgram, temporaryDirectory, within } from '../support/process.ts'
 import { TURNS, expectStrictTurns, readDecisions, startRouter } from './routing.ts'
 
 // Starting processes takes long where the machine is busy; whatever is waited for has its own bound.
@@ -18,10 +15,8 @@ afterEach(cleanUp)
 
 /** Another process, as soon as all its connections are open. */
 async function startClient({ url }: ServerProcess, count: number) {
-  const program = join(ROOT, 'test/process/route-client.ts')
-  const child = spawn(process.execPath, [program, url, String(count)], { stdio: ['pipe', 'pipe', 'inherit'] })
-  onTestFinished(() => void child.kill('SIGKILL'))
-  const lines = createInterface(child.stdout)[Symbol.asyncIterator]()
+  const program = startProgram('test/process/route-client.ts', url, String(count))
+  const lines = program.lines[Symbol.asyncIterator]()
   const line = async (): Promise<string> => {
     const { value, done } = await within('the client said nothing', lines.next())
     if (done === true) throw new Error('the client ended before it was done')
@@ -29,7 +24,7 @@ async function startClient({ url }: ServerProcess, count: number) {
   }
   expect(await line()).toBe('ready')
   return {
-    go: () => void child.stdin.end('go\n'),
+    go: () => program.tell('go'),
     ids: async () => JSON.parse(await line()) as string[],
   }
 }

@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { createInterface } from 'node:readline'
+import { type Interface, createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 
 export const ROOT = fileURLToPath(new URL('../..', import.meta.url))
@@ -105,6 +105,32 @@ export async function signalbox(args: readonly string[], options: Omit<StartOpti
   return { ...exit, stdout: stdout(), stderr: stderr() } satisfies Ended
 }
 
+/** A program of the tests, that is a client of a server. */
+export interface Program {
+  /** What it prints. */
+  lines: Interface
+  /** Settles when the process has ended, whatever ended it. */
+  exited: Promise<Exit>
+  /** One line, and nothing more. */
+  tell(line: string): void
+  /** SIGKILL; what it had printed is read to its end. */
+  kill(): Promise<Exit>
+}
+
+export function startProgram(path: string, ...args: string[]): Program {
+  const child = spawn(process.execPath, [join(ROOT, path), ...args], {
+    env: { PATH: process.env['PATH'], NODE_COMPILE_CACHE: COMPILE_CACHE },
+    stdio: ['pipe', 'pipe', 'inherit'],
+  })
+  noted(child)
+  return {
+    lines: createInterface(child.stdout),
+    exited: exitOf(child),
+    tell: (line) => void child.stdin.end(`${line}\n`),
+    kill: () => ended(child, () => child.kill('SIGKILL')),
+  }
+}
+
 /** What `serve` says and ends with where it refuses to serve. */
 export const refusedServer = ({ data_dir, flags = [], ...options }: StartOptions): Promise<Ended> =>
   signalbox(['serve', '--port', '0', '--data-dir', data_dir, ...flags], options)
@@ -116,9 +142,13 @@ function launch(args: readonly string[], { node = [], through = [], env = {} }: 
     env: { PATH: process.env['PATH'], NODE_COMPILE_CACHE: COMPILE_CACHE, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
+  noted(child)
+  return child
+}
+
+function noted(child: ChildProcess): void {
   started.add(child)
   child.once('exit', () => started.delete(child))
-  return child
 }
 
 const isOver = (child: ChildProcess): boolean => child.exitCode !== null || child.signalCode !== null
@@ -130,7 +160,8 @@ async function exitOf(child: ChildProcess): Promise<Exit> {
 
 /** Waits for the end; a process that does not come to one is killed, and the test fails. */
 async function ended(child: ChildProcess, end: () => void = () => {}): Promise<Exit> {
-  const closed = child.stdout?.closed && child.stderr?.closed ? Promise.resolve() : once(child, 'close')
+  const isClosed = [child.stdout, child.stderr].every((pipe) => pipe === null || pipe.closed)
+  const closed = isClosed ? Promise.resolve() : once(child, 'close')
   end()
   return within(`process ${child.pid} did not end`, exitAfter(child, closed), () => child.kill('SIGKILL'))
 }
