@@ -115,9 +115,14 @@ export function delaysOf(
     const known = ends.get(`${request_id} ${fence}`)
     if (known === null) return []
     const end = known ?? after(claimed_at, LEASE_SECONDS * 1_000)
-    const step = steps.find(({ from, to }) => from < end && end <= to)
-    return [{ lease, delay_ms: msBetween(step?.to ?? end, ended_at!) }]
+    return [{ lease, delay_ms: msBetween(end, ended_at!) - steppedBetween(end, ended_at!, steps) }]
   })
+}
+
+/** How much of a span the clock stepped over: in it, no time passed. */
+function steppedBetween(start: string, end: string, steps: readonly Step[]): number {
+  const within = steps.map(({ from, to }) => msBetween(from < start ? start : from, to < end ? to : end))
+  return within.reduce((sum, ms) => sum + Math.max(0, ms), 0)
 }
 
 /** When the leases end that had heartbeats; null where one may have come that nobody heard of. */

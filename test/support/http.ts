@@ -11,6 +11,7 @@ import { buildApp } from '../../src/http/app.ts'
 import type { KnownKey } from '../../src/http/auth.ts'
 import type { App } from '../../src/http/deps.ts'
 import { type KeyScope, newKey } from '../../src/keys.ts'
+import { startAlarm } from '../../src/orchestrator/alarm.ts'
 import { createOrchestrator } from '../../src/orchestrator/orchestrator.ts'
 import { type Connection, openWriter } from '../../src/store/sqlite/connection.ts'
 import { applyMigrations, pendingMigrations, readMigrations } from '../../src/store/sqlite/migrate.ts'
@@ -32,6 +33,8 @@ export interface TestAppOptions {
   write_queue_max?: number
   /** Where the data are; absent is in memory. */
   file?: string
+  /** Milliseconds since 1970: a wall that goes on by itself. Absent, time stands still until it is moved. */
+  wall?: () => number
 }
 
 export type Headers = Record<string, string | string[]>
@@ -66,10 +69,13 @@ export interface TestApp {
   request(method: string, path: string, sent?: Sent): Promise<Answer>
   /** How many rows were ever written: what a refusal must leave as it is. */
   writes(): number
-  /** Moves the clock. */
+  clock: Clock
+  /** Moves the clock, where it does not go on by itself. */
   pass(ms: number): void
   /** Ends what time has ended, as the alarm of the server does. */
   sweep(): Promise<string | null>
+  /** From now on the alarm of the server does that, until the app is closed. */
+  startAlarm(): void
   /** From now on the server is stopping, or no more; who waits for work waits no longer. */
   drain(on?: boolean): void
   close(): Promise<void>
@@ -82,6 +88,7 @@ export async function openTestApp(options: TestAppOptions = {}): Promise<TestApp
   const document: Document = JSON.parse(JSON.stringify(app.swagger()))
   const { hold } = promisesOf(document)
   const writes = db.prepare<[], number>('SELECT total_changes()').pluck()
+  let stopAlarm = () => {}
   logs.length = 0
   return {
     app,
@@ -95,13 +102,21 @@ export async function openTestApp(options: TestAppOptions = {}): Promise<TestApp
       return answer
     },
     writes: () => writes.get() ?? 0,
+    clock: time.clock,
     pass: time.pass,
     sweep: orchestrator.sweep,
+    startAlarm() {
+      const onError = (error: unknown) => app.log.error(error)
+      const alarm = startAlarm({ clock: time.clock, sweep: orchestrator.sweep, onError })
+      orchestrator.onDue(alarm.at)
+      stopAlarm = alarm.stop
+    },
     drain(on = true) {
       draining.now = on
       if (on) orchestrator.endWaiting()
     },
     async close() {
+      stopAlarm()
       await app.close()
       if (db.open) await store.close()
     },
@@ -110,11 +125,11 @@ export async function openTestApp(options: TestAppOptions = {}): Promise<TestApp
 
 /** All parts of a test app, before it listens. */
 export async function assemble(options: TestAppOptions = {}) {
-  const { file = ':memory:', write_queue_max = 4_096, ...gate } = options
+  const { file = ':memory:', write_queue_max = 4_096, wall, ...gate } = options
   const db = openWriter(file)
   applyMigrations(db, pendingMigrations(db, MIGRATIONS), START)
   const store = sqliteStore(db, { write_queue_max })
-  const time = movableClock()
+  const time = wall === undefined ? movableClock() : runningClock(wall)
   const entropy = createEntropy()
   const logs: Json[] = []
   const draining = { now: false }
@@ -141,6 +156,13 @@ function movableClock(): { clock: Clock; pass: (ms: number) => void } {
   const clock = createClock(null, { wall: () => now, monotonic: () => now })
   return { clock, pass: (ms) => void (now += ms) }
 }
+
+const runningClock = (wall: () => number): ReturnType<typeof movableClock> => ({
+  clock: createClock(null, { wall }),
+  pass() {
+    throw new Error('this clock goes on by itself')
+  },
+})
 
 const agent = new Agent({ keepAlive: true, maxSockets: 200 })
 
