@@ -3,9 +3,11 @@ import type { ClaimedRequest } from '../../src/contract/dispatch.ts'
 import { claimRequests } from '../../src/domain/claim.ts'
 import type { Change, Decision, Lease } from '../../src/domain/decision.ts'
 import { LedgerError } from '../../src/domain/error.ts'
+import type { Connection } from '../../src/store/sqlite/connection.ts'
 import { randomFrom } from '../support/client.ts'
 import { type Desk, expectAllSound, openDesk } from '../support/dispatch.ts'
 import { after } from '../support/given.ts'
+import { refusalOf } from '../support/refusal.ts'
 import { dumpOf, eventsOf, openFileStore, openMemoryStore } from '../support/store.ts'
 
 describe('the end of a lease and its completion, which come together 1 000 times', () => {
@@ -15,9 +17,12 @@ describe('the end of a lease and its completion, which come together 1 000 times
     const random = randomFrom(7)
     const { run_id } = await desk.run()
     const won = { completed: 0, expired: 0 }
+    const written = writesOf(db)
+    const eventsNow = () => store.view({ run_id }, ({ run }) => run!.event_count)
     for (let i = 0; i < 1_000; i++) {
       await desk.request({ run_id, limits: { max_attempts: 1 } })
       const held = await desk.claimOne({ lease_seconds: 5 })
+      const events = await eventsNow()
       const end = held.lease_expires_at
       const at = (instant: string) => ((desk.now = instant), desk)
       // Which one comes first is drawn, and which side of the end each one's clock was read on.
@@ -36,6 +41,13 @@ describe('the end of a lease and its completion, which come together 1 000 times
       won[done ? 'completed' : 'expired']++
       const { state, stop_reason } = await desk.requestNow(held.execution_request)
       expect([state, stop_reason]).toEqual(done ? ['succeeded', 'succeeded'] : ['failed', 'max_attempts'])
+      // Nothing is of the loser: the attempt and the request ended once. Nor does it change anything when it asks again.
+      expect(await eventsNow()).toBe(events + 2)
+      const writes = written()
+      expect(await (done ? at(end).expire(held.execution_request) : completed(desk, held))).toBe(
+        done ? null : false,
+      )
+      expect(written()).toBe(writes)
     }
     expect(Math.min(won.completed, won.expired)).toBeGreaterThan(200)
     const ends = (await eventsOf(store, run_id)).filter(({ kind }) => kind === 'request_completed')
@@ -50,6 +62,53 @@ describe('the end of a lease and its completion, which come together 1 000 times
     )
   }
 })
+
+describe('a worker whose lease is over, 1 000 times', () => {
+  it('is refused and changes nothing, whoever has the request now', { timeout: 60_000 }, async () => {
+    const { db, store } = openMemoryStore()
+    const desk = await openDesk(store)
+    const random = randomFrom(8)
+    const written = writesOf(db)
+    const { run_id } = await desk.run()
+    for (let i = 0; i < 1_000; i++) {
+      await desk.request({ run_id })
+      const held = await desk.claimOne({ lease_seconds: 5 })
+      desk.pass(5_000)
+      const isEnded = random() < 0.8 // else nobody has noticed yet
+      if (isEnded) await desk.expire(held.execution_request)
+      desk.pass(1_000)
+      const next = isEnded && random() < 0.8 ? await desk.claimOne({ worker_id: 'w2' }) : null
+
+      const writes = written()
+      const words = [
+        () => desk.complete(held),
+        () => desk.fail(held),
+        () => desk.reject(held),
+        () => desk.release(held),
+      ]
+      expect((await refusalOf(words[i % words.length]!())).code).toBe('lease_lost')
+      expect(await desk.heartbeat(held)).toMatchObject({ lease_lost: true, lease_expires_at: null })
+      expect(written()).toBe(writes)
+      await desk.complete(next ?? (await lastClaim(desk, held)))
+    }
+    const ends = (await eventsOf(store, run_id)).filter(({ kind }) => kind === 'request_completed')
+    expect(ends.map(({ to }) => to)).toEqual(Array.from({ length: 1_000 }, () => 'succeeded'))
+    await expectAllSound(db, store)
+  })
+
+  /** Takes the request once its lease is ended. */
+  async function lastClaim(desk: Desk, { execution_request }: ClaimedRequest): Promise<ClaimedRequest> {
+    await desk.expire(execution_request)
+    desk.pass(1_000)
+    return desk.claimOne({ worker_id: 'w2' })
+  }
+})
+
+/** How many rows were ever written. */
+function writesOf(db: Connection): () => number {
+  const writes = db.prepare<[], number>('SELECT total_changes()').pluck()
+  return () => writes.get()!
+}
 
 describe.each([
   ['in one group', 128],
