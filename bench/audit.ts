@@ -7,6 +7,11 @@ import type { Store } from '../src/store/store.ts'
 export interface Audit {
   events: number
   decisions: number
+  /** Events of requests. */
+  claimed: number
+  completed: number
+  /** Requests that a worker holds. */
+  leases: number
   runs: number
   /** How many runs had their chain of events recomputed. */
   runs_checked: number
@@ -23,6 +28,8 @@ export async function auditStore(db: Connection, store: Store): Promise<Audit> {
   const runs = count('SELECT count(*) FROM runs')
   const events = count('SELECT count(*) FROM events')
   const decisions = count('SELECT count(*) FROM route_decisions')
+  const events_of = (kind: string) =>
+    db.prepare<[string], number>('SELECT count(*) FROM events WHERE kind = ?').pluck().get(kind) ?? 0
   const told =
     count('SELECT sum(event_count) FROM runs') + count('SELECT count(*) FROM events WHERE run_id IS NULL')
   const faults = told === events ? [] : [`the runs tell of ${told} events, and there are ${events}`]
@@ -38,5 +45,10 @@ export async function auditStore(db: Connection, store: Store): Promise<Audit> {
     const { first_bad } = checkHead(checkChain(start, chain), head)
     if (first_bad !== null) faults.push(`run ${run_id}: ${first_bad.detail}`)
   }
-  return { events, decisions, runs, runs_checked: sample.length, faults }
+  const work = {
+    claimed: events_of('request_claimed'),
+    completed: events_of('request_completed'),
+    leases: count('SELECT count(*) FROM leases'),
+  }
+  return { events, decisions, ...work, runs, runs_checked: sample.length, faults }
 }

@@ -6,6 +6,7 @@ import { type Journey, type Scenario, type Sent, pathJourney, runJourney, stepsO
 import { answer, cpuMs, machineBusyMs, rssMb } from './processes.ts'
 import { type Tallies, type Tally, createTallies } from './tally.ts'
 import { type Reply, type Wire, openWire } from './wire.ts'
+import { type WorkScenario, workJourney } from './work.ts'
 
 export interface LoadRequest {
   port: number
@@ -17,7 +18,8 @@ export interface LoadRequest {
   /** What the scenario `paths` reads: a JSON list. */
   paths_file: string | null
   warm_ms: number
-  measure_ms: number
+  /** Null is until every connection pauses by itself. */
+  measure_ms: number | null
 }
 
 export interface LoadResult {
@@ -50,18 +52,20 @@ answer(async (request: LoadRequest): Promise<LoadResult> => {
   const load = createLoad(tallies)
   const failed = Promise.withResolvers<never>()
   const travellers = await Promise.all(
-    journeys.map((journey) => travel(request.port, journey, load, failed.reject)),
+    journeys.map((journey) => travel(request, journey, load, failed.reject)),
   )
   const { warm_ms, measure_ms } = request
   const silence = setTimeout(
     () => failed.reject(new Error('the server does not answer')),
-    warm_ms + measure_ms + SILENCE_MS,
+    warm_ms + (measure_ms ?? 0) + SILENCE_MS,
   )
+  const done = Promise.all(travellers.map((traveller) => traveller.done))
+  const measuring = warm_ms === 0 ? measure(request, load, done) : null
   for (const traveller of travellers) traveller.go()
   await wait(warm_ms)
-  const measured = await Promise.race([measure(request, load), failed.promise])
+  const measured = await Promise.race([measuring ?? measure(request, load, done), failed.promise])
   load.stop()
-  await Promise.race([Promise.all(travellers.map(({ done }) => done)), failed.promise])
+  await Promise.race([done, failed.promise])
   clearTimeout(silence)
   return { ...measured, writes: load.writes(), tallies: tallies.all() }
 })
@@ -76,6 +80,7 @@ function askedOf(request: LoadRequest) {
 
 function journeysFor({ scenario, connections, keyed, paths_file }: LoadRequest): Journey[] {
   const places = Array.from({ length: connections }, (_, i) => i)
+  if (isWork(scenario)) return places.map((place) => workJourney(scenario, place))
   if (scenario !== 'paths') return places.map(() => runJourney(stepsOf(scenario), keyed))
   const paths = JSON.parse(readFileSync(paths_file ?? '', 'utf8')) as string[]
   // Far apart: no two connections shall warm the pages for each other.
@@ -83,6 +88,9 @@ function journeysFor({ scenario, connections, keyed, paths_file }: LoadRequest):
   const first = Math.floor(Math.random() * paths.length)
   return places.map((place) => pathJourney(paths, first + place * stride))
 }
+
+const isWork = (scenario: Scenario): scenario is WorkScenario =>
+  scenario === 'pairs' || scenario === 'pairs apart' || scenario === 'claims'
 
 type Load = ReturnType<typeof createLoad>
 
@@ -112,28 +120,34 @@ function createLoad(tallies: Tallies) {
 }
 
 /** Leads one journey over one connection until the load stops. */
-async function travel(port: number, journey: Journey, load: Load, fail: (error: Error) => void) {
+async function travel(
+  { port, scenario }: LoadRequest,
+  journey: Journey,
+  load: Load,
+  fail: (error: Error) => void,
+) {
   const ended = Promise.withResolvers<void>()
-  let sent = journey.next()
+  let sent: Sent | null = null
   let sentAt = 0
-  const send = (): void => {
+  const go = (): void => {
+    sent = load.isStopping() ? null : journey.next()
+    if (sent === null) return ended.resolve(wire.close())
     sentAt = performance.now()
     wire.send(sent.text)
   }
-  const wire: Wire = await openWire(port, {
+  const on = {
     error: fail,
-    reply(reply) {
-      load.seen(sent, reply, performance.now() - sentAt)
+    reply(reply: Reply) {
+      load.seen(sent!, reply, performance.now() - sentAt)
       journey.learn(reply)
-      if (load.isStopping()) return ended.resolve(wire.close())
-      sent = journey.next()
-      send()
+      go()
     },
-  })
-  return { go: send, done: ended.promise }
+  }
+  const wire: Wire = await openWire(port, on, { reads_bodies: isWork(scenario) })
+  return { go, done: ended.promise }
 }
 
-async function measure({ server_pid, measure_ms }: LoadRequest, load: Load) {
+async function measure({ server_pid, measure_ms }: LoadRequest, load: Load, done: Promise<unknown>) {
   const usage = () => ({
     at: performance.now(),
     machine: machineBusyMs(),
@@ -144,7 +158,7 @@ async function measure({ server_pid, measure_ms }: LoadRequest, load: Load) {
   const sampler = setInterval(() => (rss = Math.max(rss, rssMb(server_pid))), RSS_SAMPLE_MS)
   const before = usage()
   const marked = load.mark()
-  await wait(measure_ms)
+  await (measure_ms === null ? done : wait(measure_ms))
   const { requests, latencies } = marked()
   const after = usage()
   clearInterval(sampler)

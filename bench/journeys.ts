@@ -1,6 +1,7 @@
 import { ulid } from 'ulid'
 import { LIFECYCLE, ROUTE, type Step } from './scenario.ts'
 import type { Reply } from './wire.ts'
+import type { WorkScenario } from './work.ts'
 
 export interface Sent {
   step: string
@@ -12,11 +13,12 @@ export interface Sent {
 
 /** What one connection asks for, one thing after the other, without end. */
 export interface Journey {
-  next(): Sent
+  /** Null is a pause: the load is over for it. */
+  next(): Sent | null
   learn(reply: Reply): void
 }
 
-export type Scenario = 'create' | 'lifecycle' | 'route' | 'paths'
+export type Scenario = 'create' | 'lifecycle' | 'route' | 'paths' | WorkScenario
 
 /** Creates runs, routes tasks, or leads each through its life; after an answer that is no success it begins anew. */
 export function runJourney(steps: readonly Step[], keyed: boolean): Journey {
@@ -59,7 +61,7 @@ export function pathJourney(paths: readonly string[], start: number): Journey {
   }
 }
 
-const HOST = 'Host: 127.0.0.1'
+export const HOST = 'Host: 127.0.0.1'
 
 // As few headers as a client can send: more would cost both sides the same and so bring their ratio nearer to 1.
 function requestWriter({ method, route, bodies }: Step, keyed: boolean) {
@@ -77,7 +79,7 @@ function requestWriter({ method, route, bodies }: Step, keyed: boolean) {
 
 const endWithout = (method: string): string => (method === 'GET' ? '\r\n' : 'Content-Length: 0\r\n\r\n')
 
-function endWith(body: object): string {
+export function endWith(body: object): string {
   const text = JSON.stringify(body)
   return `Content-Type: application/json\r\nContent-Length: ${Buffer.byteLength(text)}\r\n\r\n${text}`
 }

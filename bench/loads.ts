@@ -8,6 +8,7 @@ import { SERVER_CORE, ask, kill, nextMessage, startPinned } from './processes.ts
 import type { Question } from './server.ts'
 import type { StoredReads } from './stored-reads.ts'
 import { differences } from './tally.ts'
+import type { WorkStep } from './work.ts'
 
 export interface Workshop {
   rounds: number
@@ -20,6 +21,8 @@ export interface Workshop {
   scratch: string
   records_file: string
   stored: (runs: number, paths: NonNullable<Load['paths']>) => Promise<StoredReads>
+  /** Makes a data directory with so many requests in the queue. */
+  queue: (queued: number, dir: string) => Promise<void>
   progress: (text: string) => void
 }
 
@@ -56,12 +59,14 @@ export async function measureLoad(
     for (const side of sides) running.push(await startSide(workshop, { name: side, load, scratch }))
     for (const side of running) {
       workshop.progress(`${name}: warming ${side.name}`)
-      await putLoad(client, side, { load, warm_ms: 0, measure_ms: WARM_UP_MS })
+      await warm(client, side, load)
     }
     for (let round = 1; round <= workshop.rounds; round++) {
       for (const side of running) {
         workshop.progress(`${name}: round ${round} of ${workshop.rounds}, ${side.name}`)
-        side.samples.push(await measureRound(client, side, { load, measure_ms: workshop.round_ms }))
+        if (load.refill !== undefined) await refill(side, load.refill)
+        const measure = load.scenario === 'claims' ? measureBursts : measureRound
+        side.samples.push(await measure(client, side, { load, measure_ms: workshop.round_ms }))
       }
     }
     workshop.progress(`${name}: checking what was written`)
@@ -81,9 +86,10 @@ async function startSide(
   workshop: Workshop,
   { name, load, scratch }: { name: SideName; load: Load; scratch: string },
 ): Promise<Running> {
-  const { kind, level = 'silent', runs }: Side = SIDES[name]
+  const { kind, level = 'silent', runs, queued }: Side = SIDES[name]
   const stored = runs === undefined ? null : await workshop.stored(runs, load.paths ?? 'run')
   const dir = stored?.dir ?? join(scratch, name)
+  if (queued !== undefined) await workshop.queue(queued, dir)
   const log = openSync(join(scratch, `${name}.log`), 'a')
   const child = startPinned({
     core: SERVER_CORE,
@@ -110,7 +116,7 @@ async function startSide(
 interface Part {
   load: Load
   warm_ms: number
-  measure_ms: number
+  measure_ms: number | null
 }
 
 async function putLoad(client: ChildProcess, side: Running, { load, ...times }: Part): Promise<LoadResult> {
@@ -125,6 +131,17 @@ async function putLoad(client: ChildProcess, side: Running, { load, ...times }: 
   side.writes += result.writes
   side.result = result
   return result
+}
+
+async function warm(client: ChildProcess, side: Running, load: Load): Promise<void> {
+  if (load.scenario === 'claims') return void (await measureBursts(client, side, { load }))
+  await putLoad(client, side, { load, warm_ms: 0, measure_ms: WARM_UP_MS })
+}
+
+/** What was worked off, or was claimed and completed. */
+async function refill(side: Running, depth: number | 'full'): Promise<void> {
+  const { queued = 0 }: Side = SIDES[side.name]
+  await put(side, { queue: depth === 'full' ? queued : depth })
 }
 
 const put = <T>(side: Running, question: Question): Promise<T> => ask<T>(side.child, { question })
@@ -143,6 +160,29 @@ async function measureRound(
   if (part.load.scenario !== 'route') return sample
   const { per_s } = await put<{ per_s: number }>(side, 'decide')
   return { ...sample, decisions_per_request: per_s / sample.rate }
+}
+
+/** A queue that is claimed from is soon another one: many short bursts of claims, and between them it is mended. */
+const BURSTS = 8
+
+async function measureBursts(
+  client: ChildProcess,
+  side: Running,
+  { load }: Pick<Part, 'load'>,
+): Promise<Sample> {
+  const samples: Sample[] = []
+  const part = { load, warm_ms: 0, measure_ms: null }
+  for (let burst = 0; burst < BURSTS; burst++) {
+    await refill(side, load.refill ?? 'full')
+    const before = await put<{ commits: number }>(side, 'commits')
+    const claims = await putLoad(client, side, part)
+    const after = await put<{ commits: number }>(side, 'commits')
+    samples.push(sampleOf(claims, { commits: after.commits - before.commits, seconds: claims.ms / 1_000 }))
+    await putLoad(client, side, part) // their completions
+  }
+  const names = Object.keys(samples[0]!) as (keyof Sample)[]
+  const mean = (name: keyof Sample) => samples.reduce((sum, sample) => sum + sample[name], 0) / BURSTS
+  return Object.fromEntries(names.map((name) => [name, mean(name)])) as unknown as Sample // each name is there
 }
 
 /** Commits are counted over the whole load, as the writes are; everything else over its measured part. */
@@ -172,14 +212,32 @@ function unlikeFirst([first, ...others]: readonly Running[]): string[] {
 }
 
 /** Whether a side that keeps a ledger kept what it acknowledged: every write has its event or decision, chains hold. */
-async function auditSide(side: Running, { scenario }: Load): Promise<string[]> {
+async function auditSide(side: Running, { scenario, refill }: Load): Promise<string[]> {
   const { kind, runs }: Side = SIDES[side.name]
   if (kind === 'no-op' || kind === 'bare' || runs !== undefined) return []
-  const { events, decisions, runs_checked, faults } = await put<Audit>(side, 'audit')
-  const all = faults.slice(0, 3)
-  const due = scenario === 'route' ? [0, side.writes] : [side.writes, 0]
-  if (events !== due[0] || decisions !== due[1])
-    all.push(`${side.writes} writes were acknowledged; there are ${events} events, ${decisions} decisions`)
-  if (runs_checked === 0) all.push('no run was checked')
+  const audit = await put<Audit>(side, 'audit')
+  const all = audit.faults.slice(0, 3)
+  if (refill === undefined) {
+    const { events, decisions } = audit
+    const due = scenario === 'route' ? [0, side.writes] : [side.writes, 0]
+    if (events !== due[0] || decisions !== due[1])
+      all.push(`${side.writes} writes were acknowledged; there are ${events} events, ${decisions} decisions`)
+  } else all.push(...unlikeWork(side, audit))
+  if (audit.runs_checked === 0) all.push('no run was checked')
   return all.map((fault) => `${side.name}: ${fault}`)
+}
+
+/** Every claim and every completion that was acknowledged has its event, and what is not completed a lease. */
+function unlikeWork({ result }: Running, { claimed, completed, leases }: Audit): string[] {
+  const tallies = result?.tallies ?? []
+  const answers = (step: WorkStep) => tallies.find((tally) => tally.step === step)?.answers ?? 0
+  const both = answers('complete and claim')
+  const due = [answers('claim') + both, answers('complete') + both] as const
+  const statuses = new Set(tallies.flatMap((tally) => tally.statuses))
+  const faults = statuses.size === 1 && statuses.has(200) ? [] : [`answers were ${[...statuses].join()}`]
+  if (claimed !== due[0] || completed !== due[1] || leases !== claimed - completed)
+    faults.push(
+      `${due[0]} claims and ${due[1]} completions were acknowledged; there are ${claimed} and ${completed}, and ${leases} leases`,
+    )
+  return faults
 }

@@ -1,3 +1,4 @@
+import type { ClaimResult, CompletedRequest } from '../src/contract/dispatch.ts'
 import type { RouteDecision } from '../src/contract/routing.ts'
 import type { Run } from '../src/contract/run.ts'
 import type { StepAttempt } from '../src/contract/step.ts'
@@ -9,13 +10,18 @@ import type { Store } from '../src/store/store.ts'
 import type { StepName } from './scenario.ts'
 
 /** What a real store answered to each step of the scenario, and to a task, as JSON. */
-export type Records = Record<StepName, Run | StepAttempt> & { route: RouteDecision }
+export type Records = Record<StepName, Run | StepAttempt> & {
+  route: RouteDecision
+  claim: ClaimResult
+} & Record<'complete' | 'complete and claim', CompletedRequest>
+
+type Written = Records[keyof Records]
 
 /**
  * A store that does nothing: the most that the HTTP server could do over any. It ignores the decision and gives
  * what a real one once gave, so that everything above the port has its full work to do.
  */
-export function noOpStore(written: Run | StepAttempt | RouteDecision, read: Run): Store {
+export function noOpStore(written: Written, read: Run): Store {
   const outcome: Outcome<unknown> = Object.freeze({ record: deepFrozen(written), answer: null })
   const page = { items: [], next_cursor: null }
   return {
@@ -58,13 +64,18 @@ export function noOpLedger(
 ): { orchestrator: Orchestrator; store: Store } {
   const read = deepFrozen(records.read as Run)
   const over = (name: keyof Records) => createOrchestrator({ ...deps, store: noOpStore(records[name], read) })
-  const orchestrator = {
+  const claiming = over('complete and claim')
+  const completing = over('complete')
+  const orchestrator: Orchestrator = {
     ...over('create'),
     startRun: over('start').startRun,
     createStepAttempt: over('create step').createStepAttempt,
     completeStepAttempt: over('complete step').completeStepAttempt,
     completeRun: over('complete run').completeRun,
     createRouteDecision: over('route').createRouteDecision,
+    claimExecutionRequests: over('claim').claimExecutionRequests,
+    completeExecutionRequest: (call, id, body, claim_next) =>
+      (claim_next ? claiming : completing).completeExecutionRequest(call, id, body, claim_next),
   }
   return { orchestrator, store: noOpStore(read, read) }
 }

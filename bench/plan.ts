@@ -8,6 +8,8 @@ export interface Side {
   level?: 'info' | 'silent'
   /** Begins with so many runs, and is only read. */
   runs?: number
+  /** Begins with so many requests in the queue. */
+  queued?: number
 }
 
 export const SIDES = {
@@ -18,6 +20,8 @@ export const SIDES = {
   bare: { kind: 'bare' },
   large: { kind: 'durable', runs: 1_000_000 },
   small: { kind: 'durable', runs: 10_000 },
+  deep: { kind: 'durable', queued: 100_000 },
+  shallow: { kind: 'durable', queued: 1_000 },
 } as const satisfies Record<string, Side>
 export type SideName = keyof typeof SIDES
 
@@ -27,10 +31,15 @@ export interface Load {
   keyed: boolean
   /** What `paths` reads. */
   paths?: 'run' | 'first page' | 'middle page'
+  /** What workers do: the queue is at least this deep before each round; `full` is as deep as it was at first. */
+  refill?: number | 'full'
 }
 
 const write = { connections: 64, keyed: false }
 const read = { scenario: 'paths', connections: 64, keyed: false } as const
+
+/** More than a round can work off: a worker that finds nothing makes the sides differ, and the bench says so. */
+const ENOUGH = 40_000
 
 export const LOADS = {
   create: { ...write, scenario: 'create' },
@@ -42,6 +51,9 @@ export const LOADS = {
   'lifecycle-64-keyed': { ...write, scenario: 'lifecycle', keyed: true },
   'lifecycle-256-keyed': { ...write, scenario: 'lifecycle', connections: 256, keyed: true },
   route: { ...write, scenario: 'route' },
+  pairs: { ...write, scenario: 'pairs', refill: ENOUGH },
+  'pairs-apart': { ...write, scenario: 'pairs apart', refill: ENOUGH },
+  claims: { ...write, scenario: 'claims', refill: 'full' },
   'read-run': { ...read, paths: 'run' },
   'first-page': { ...read, paths: 'first page' },
   'middle-page': { ...read, paths: 'middle page' },
@@ -79,10 +91,16 @@ export interface BacktestSample {
   seconds: number
 }
 
+/** A while in which claims wait and there is no work. */
+export interface WaitingSample {
+  statements: number
+}
+
 type Of =
   | { load: LoadName; value: keyof Sample; over: SideName; under: SideName | null }
   | { load: 'start'; value: keyof StartSample; over: 'durable'; under: 'no-op' }
   | { load: 'backtest'; value: keyof BacktestSample; over: 'durable'; under: null }
+  | { load: 'waiting'; value: keyof WaitingSample; over: 'durable'; under: null }
 
 export type Figure = Of & {
   name: string
@@ -91,6 +109,8 @@ export type Figure = Of & {
   must: number
   goal: number
   better: 'more' | 'less'
+  /** How many requests of the first side make one of what is counted; 1 if left out. */
+  requests_each?: number
 }
 
 const more = { value: 'rate', over: 'durable', under: 'no-op', better: 'more' } as const
@@ -103,6 +123,7 @@ const atScale = {
   must: 0.75,
   goal: 0.9,
 } as const
+const pairs = { ...more, over: 'deep', must: 0.15, goal: 0.22 } as const
 const start = { load: 'start', over: 'durable', under: 'no-op', better: 'less' } as const
 
 const keyed = (load: LoadName, title: string, must: number, goal: number): Figure => ({
@@ -183,6 +204,40 @@ export const FIGURES: readonly Figure[] = [
     better: 'less',
     must: 10,
     goal: 5,
+  },
+  {
+    ...pairs,
+    name: 'pairs',
+    title: 'pairs of complete and claim in one request ÷ no-op requests, 64 workers',
+    load: 'pairs',
+  },
+  {
+    ...pairs,
+    name: 'pairs-apart',
+    title: 'pairs of a claim and a completion ÷ no-op requests, 64 workers',
+    load: 'pairs-apart',
+    requests_each: 2,
+  },
+  {
+    ...more,
+    name: 'claims-depth',
+    title: 'claims from 100 000 queued ÷ from 1 000',
+    load: 'claims',
+    over: 'deep',
+    under: 'shallow',
+    must: 0.9,
+    goal: 0.9,
+  },
+  {
+    name: 'waiting',
+    title: 'statements while 500 claims wait 10 s for work',
+    load: 'waiting',
+    value: 'statements',
+    over: 'durable',
+    under: null,
+    better: 'less',
+    must: 0,
+    goal: 0,
   },
   { ...atScale, name: 'read-run', title: 'read run, 1 000 000 runs ÷ 10 000', load: 'read-run' },
   { ...atScale, name: 'first-page', title: 'first page, 1 000 000 runs ÷ 10 000', load: 'first-page' },

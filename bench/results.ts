@@ -10,6 +10,7 @@ import {
   NO_OP_FLOOR,
   type Sample,
   type SideName,
+  type WaitingSample,
 } from './plan.ts'
 import { canPin } from './processes.ts'
 import { type Finding, figureTable, find, median, rawTable, startTable } from './report.ts'
@@ -19,6 +20,7 @@ export interface Everything {
   measured: Map<LoadName, Measured>
   starts: Starts | null
   backtests: BacktestSample[] | null
+  waiting: WaitingSample[] | null
   rounds: number
   round_ms: number
   /** Whether nothing was left out. */
@@ -52,14 +54,19 @@ const flat = ({ figure: { name, title, must, goal, better }, ...finding }: Findi
 })
 
 /** A value of both sides of a figure, round by round. */
-function valuesOf(figure: Figure, { measured, starts, backtests }: Everything): [number[], number[] | null] {
+function valuesOf(
+  figure: Figure,
+  { measured, starts, backtests, waiting }: Everything,
+): [number[], number[] | null] {
   if (figure.load === 'start') {
     const of = (side: keyof Starts) => starts?.[side].map((sample) => sample[figure.value]) ?? []
     return [of(figure.over), of(figure.under)]
   }
   if (figure.load === 'backtest') return [backtests?.map((sample) => sample[figure.value]) ?? [], null]
+  if (figure.load === 'waiting') return [waiting?.map((sample) => sample[figure.value]) ?? [], null]
   const of = (side: SideName) => valuesIn(measured, figure.load, side, figure.value)
-  return [of(figure.over), figure.under === null ? null : of(figure.under)]
+  const over = of(figure.over).map((value) => value / (figure.requests_each ?? 1))
+  return [over, figure.under === null ? null : of(figure.under)]
 }
 
 const valuesIn = (measured: Everything['measured'], load: LoadName, side: SideName, value: keyof Sample) =>
@@ -116,7 +123,7 @@ function notesOn({ measured, isWhole }: Everything): string[] {
 }
 
 function writeResults(
-  { measured, starts, backtests, rounds, round_ms, isWhole }: Everything,
+  { measured, starts, backtests, waiting, rounds, round_ms, isWhole }: Everything,
   found: object,
 ): void {
   const results = {
@@ -130,6 +137,7 @@ function writeResults(
     loads: Object.fromEntries([...measured].map(([load, { samples }]) => [load, mapSides(samples)])),
     starts: starts === null ? null : mapSides(starts),
     backtests,
+    waiting,
   }
   // A part must not take the place of the whole.
   const file = isWhole ? join(CACHE, '../results.json') : join(CACHE, 'results.json')

@@ -11,8 +11,10 @@ import { CLIENT_CORE, isAlive, kill, pinSelf, startPinned } from './processes.ts
 import { recordAnswers } from './records.ts'
 import { conclude } from './results.ts'
 import { measureStarts } from './start.ts'
+import { storedQueue } from './stored-queue.ts'
 import { storedReads } from './stored-reads.ts'
 import { storedRuns } from './stored-runs.ts'
+import { measureWaiting } from './waiting.ts'
 
 const HELP = `Usage: npm run bench -- [--quick] [--only NAME,…]
 
@@ -20,8 +22,8 @@ const HELP = `Usage: npm run bench -- [--quick] [--only NAME,…]
   --only   only the figures whose names begin so:
            ${FIGURES.map(({ name }) => name).join('\n           ')}
 
-The whole takes just under ten minutes on two quiet cores, and a minute or two more the first time, when it loads a
-million runs. Leave the machine alone meanwhile.
+The whole takes about twelve minutes on two quiet cores, and two or three more the first time, when it loads a
+million runs and fills a queue. Leave the machine alone meanwhile.
 `
 
 const { values: options } = parseArgs({
@@ -54,10 +56,11 @@ async function bench(figures: readonly Figure[]): Promise<number> {
   }
   await kill(workshop.client)
   const backtests = figures.some(({ load }) => load === 'backtest') ? await measureBacktests(workshop) : null
+  const waiting = figures.some(({ load }) => load === 'waiting') ? await measureWaiting(workshop) : null
   const starts = figures.some(({ load }) => load === 'start') ? await startsOf(workshop, built) : null
   progress('')
   const { rounds, round_ms } = workshop
-  return conclude(figures, { measured, starts, backtests, rounds, round_ms, isWhole })
+  return conclude(figures, { measured, starts, backtests, waiting, rounds, round_ms, isWhole })
 }
 
 /** A folder of this process, gone with it; and what others left behind that were killed. */
@@ -83,7 +86,10 @@ async function openWorkshop(built: Build, scratch: string): Promise<Workshop> {
     module: built.bench,
     scratch,
     records_file,
-    stored: (runs, paths) => storedReads({ cache: CACHE, scratch, runs, paths, onProgress: loading(runs) }),
+    stored: (runs, paths) =>
+      storedReads({ cache: CACHE, scratch, runs, paths, onProgress: loading(runs, 'runs') }),
+    queue: (queued, dir) =>
+      storedQueue({ cache: CACHE, queued, dir, onProgress: loading(queued, 'queued requests') }),
     progress,
   }
 }
@@ -92,7 +98,7 @@ async function openWorkshop(built: Build, scratch: string): Promise<Workshop> {
 function loadsOf(figures: readonly Figure[]): Map<LoadName, SideName[]> {
   const loads = new Map<LoadName, SideName[]>()
   for (const { load, over, under } of figures) {
-    if (load === 'start' || load === 'backtest') continue
+    if (load === 'start' || load === 'backtest' || load === 'waiting') continue
     const floor = load === NO_OP_FLOOR.load ? ([NO_OP_FLOOR.over, NO_OP_FLOOR.under] as const) : []
     const sides = [...(loads.get(load) ?? []), over, ...(under === null ? [] : [under]), ...floor]
     loads.set(load, [...new Set(sides)])
@@ -102,12 +108,12 @@ function loadsOf(figures: readonly Figure[]): Map<LoadName, SideName[]> {
 
 async function startsOf({ rounds }: Workshop, { cli }: Build) {
   // Of a store with something in it: the check of its file is part of every start.
-  const { dir } = await storedRuns(CACHE, STARTED_RUNS, loading(STARTED_RUNS))
+  const { dir } = await storedRuns(CACHE, STARTED_RUNS, loading(STARTED_RUNS, 'runs'))
   return measureStarts({ cli, data_dir: dir, rounds, progress })
 }
 
-const loading = (runs: number) => (loaded: number) =>
-  progress(`loading ${runs} runs, once: ${Math.floor((loaded / runs) * 100)} %`)
+const loading = (count: number, what: string) => (loaded: number) =>
+  progress(`loading ${count} ${what}, once: ${Math.floor((loaded / count) * 100)} %`)
 
 /** One line that is written over on a terminal; elsewhere a line for each new text. */
 function progress(text: string): void {

@@ -1,4 +1,5 @@
 import type { RouterConfig } from '../src/contract/documents/router-config.ts'
+import type { CreateExecutionRequest } from '../src/contract/execution-request.ts'
 import type { CreateRun } from '../src/contract/run.ts'
 import type { CompleteStepAttempt, CreateStepAttempt } from '../src/contract/step.ts'
 import type { Task } from '../src/contract/task.ts'
@@ -71,7 +72,7 @@ export const LIFECYCLE = [
 
 export type StepName = (typeof LIFECYCLE)[number]['name']
 
-const TOOLS = ['aider', 'claude', 'codex', 'eslint', 'gemini', 'git', 'pytest', 'tsc', 'vitest']
+export const TOOLS = ['aider', 'claude', 'codex', 'eslint', 'gemini', 'git', 'pytest', 'tsc', 'vitest']
 const KINDS = ['code_edit', 'code_review', 'test_run', 'docs_edit', 'refactor', 'triage']
 
 /** Nine tools and twelve rules. */
@@ -126,3 +127,30 @@ export const ROUTE = {
   about: 'decision',
   bodies: taskBodies,
 } as const satisfies Step
+
+/** Of each four, one is urgent and one can wait: the queue has an order to keep. */
+const PRIORITIES = ['normal', 'high', 'normal', 'low'] as const
+
+/** Work for each of the tools, as much for one as for another. */
+export const requestBodies: CreateExecutionRequest[] = TOOLS.flatMap((tool_id, i) =>
+  PRIORITIES.map((priority) => ({
+    task_kind: KINDS[i % KINDS.length]!,
+    project_id: `project-${10 + i}`,
+    phase_id: 'build',
+    classification: {
+      complexity: 'moderate' as const,
+      risk_tier: 'low' as const,
+      domain: 'backend',
+      priority,
+    },
+    labels: { team: 'core' },
+    allowed_tools: [tool_id],
+    resource_scope: { read: ['src/**', 'test/**'], write: ['src/basket.ts'], forbidden: ['**/*.pem'] },
+    constraints: { patch_only: true },
+    input: {
+      prompt:
+        'An order of nothing is accepted. Refuse an empty basket with a sentence for the customer, and test it.',
+      files: ['src/basket.ts', 'test/basket.test.ts'],
+    },
+  })),
+)

@@ -9,18 +9,20 @@ import { SETTINGS } from '../src/config/settings.ts'
 import { createEntropy, requestIds } from '../src/entropy.ts'
 import { buildApp } from '../src/http/app.ts'
 import { type Orchestrator, createOrchestrator } from '../src/orchestrator/orchestrator.ts'
+import { startAlarm } from '../src/orchestrator/alarm.ts'
 import { startSweeper } from '../src/orchestrator/sweeper.ts'
 import type { Store } from '../src/store/store.ts'
 import type { Audit } from './audit.ts'
 import { bareApp } from './bare.ts'
 import { type Records, noOpLedger } from './no-op.ts'
 import { answer } from './processes.ts'
+import { enqueue } from './queue.ts'
 import { decidePurely, prepareRouter } from './router.ts'
 
 /** `single` commits every write by itself; `bare` is Fastify without the product. */
 export type Kind = 'durable' | 'single' | 'no-op' | 'bare'
 
-export type Question = 'commits' | 'audit' | 'decide'
+export type Question = 'commits' | 'audit' | 'decide' | 'statements' | { queue: number }
 
 /** How long it decides when it is asked to. */
 const DECIDE_MS = 500
@@ -30,6 +32,8 @@ interface Ledger {
   store: Store
   commits: () => number
   audit: () => Promise<Audit>
+  queued?: () => number
+  statements?: () => number
 }
 
 const { values } = parseArgs({
@@ -39,12 +43,14 @@ const { values } = parseArgs({
     records: { type: 'string', default: '' },
     level: { type: 'string', default: 'silent' },
     routes: { type: 'boolean', default: false },
+    counted: { type: 'boolean', default: false },
   },
 })
-const ANSWERS: Record<Question, () => unknown> = {
+const ANSWERS: Record<Exclude<Question, object>, () => unknown> = {
   commits: () => ({ commits: ledger?.commits() ?? 0 }),
   audit: () => ledger?.audit(),
   decide: () => ({ per_s: decidePurely(DECIDE_MS) }),
+  statements: () => ({ statements: ledger?.statements?.() ?? NaN }),
 }
 const clock = createClock(null)
 const entropy = createEntropy()
@@ -53,8 +59,15 @@ const kind = values.kind as Kind
 const ledger = kind === 'bare' ? null : await ledgerOf(kind)
 const app = ledger === null ? bareApp(records()) : await productApp(ledger)
 await app.listen({ host: '127.0.0.1', port: 0 })
-answer(({ question }: { question: Question }) => ANSWERS[question]())
+answer(({ question }: { question: Question }) =>
+  typeof question === 'object' ? fillQueue(question.queue) : ANSWERS[question](),
+)
 process.send?.({ port: (app.server.address() as AddressInfo).port })
+
+/** Up to that depth: what a load has worked off. A server that keeps none has nothing to fill. */
+async function fillQueue(depth: number): Promise<void> {
+  if (ledger?.queued !== undefined) await enqueue(ledger.orchestrator, depth - ledger.queued())
+}
 
 function records(): Records {
   return JSON.parse(readFileSync(values.records, 'utf8')) as Records
@@ -71,6 +84,7 @@ async function ledgerOf(ledgerKind: 'durable' | 'single' | 'no-op'): Promise<Led
     now: clock().text,
     write_queue_max: SETTINGS.write_queue_max.default,
     ...(ledgerKind === 'single' && { group_max: 1 }),
+    counted: values.counted,
   })
   const orchestrator = createOrchestrator({ store: opened.store, clock, entropy })
   if (!values.routes) return { ...opened, orchestrator }
@@ -84,12 +98,15 @@ async function ledgerOf(ledgerKind: 'durable' | 'single' | 'no-op'): Promise<Led
 }
 
 async function productApp({ orchestrator, store }: Ledger) {
+  const onError = (error: unknown) => process.send?.({ failed: String(error) })
   startSweeper({
     store,
     clock,
     idempotency_ttl_hours: SETTINGS.idempotency_ttl_hours.default,
-    onError: (error) => process.send?.({ failed: String(error) }),
+    onError,
   })
+  const alarm = startAlarm({ clock, sweep: () => orchestrator.sweep(), onError })
+  orchestrator.onDue(alarm.at)
   const product = await buildApp({
     orchestrator,
     reads: store,
