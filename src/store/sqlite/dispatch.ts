@@ -111,16 +111,20 @@ function surroundingsOf(
   }
 }
 
-/** The first requests that a worker could be given for one tool, in the order of the queue. */
+/**
+ * The first requests that a worker could be given for one tool, in the order of the queue. The signs of plus change no
+ * value: where a bare parameter is compared under an ORDER BY, or is a LIMIT, SQLite prepares the statement anew each
+ * time that it is bound, because the plan might depend on it, and that costs seven times the read.
+ */
 function queueReader(db: Connection) {
   const first = prepareRaw(
     db,
     `SELECT ${REQUEST_COLUMNS.join(', ')} FROM execution_requests
-     WHERE state = 'queued' AND tool_id = ? AND available_at <= ?
+     WHERE state = 'queued' AND tool_id = +? AND available_at <= ?
        AND (queue_expires_at IS NULL OR queue_expires_at > ?)
        AND (rejected_by = '[]' OR NOT EXISTS (SELECT 1 FROM json_each(rejected_by) WHERE value = ?))
        AND (? IS NULL OR project_id IN (SELECT value FROM json_each(?)))
-     ORDER BY priority_rank, execution_request_id LIMIT ?`,
+     ORDER BY priority_rank, execution_request_id LIMIT ? + 0`,
   )
   return (tool_id: string, { now, worker_id, projects, limit }: QueueScope): ExecutionRequest[] => {
     const among = projects === null ? null : JSON.stringify(projects)
