@@ -156,7 +156,10 @@ function aheadReader(db: Connection) {
     count.get([tool_id, rankOf(request), request.request_id])![0] as number // an aggregate has one row
 }
 
-/** What time has ended, and when it ends something next. */
+/**
+ * What time has ended, and when it ends something next. The index of what can be claimed later is named, because the
+ * planner, which has no statistics, would take that by state, and walk all that is queued.
+ */
 function dueReader(db: Connection) {
   const leases = prepareRaw(
     db,
@@ -171,18 +174,22 @@ function dueReader(db: Connection) {
   )
   const available = prepareRaw(
     db,
-    `SELECT tool_id FROM execution_requests
+    `SELECT tool_id FROM execution_requests INDEXED BY execution_requests_available
      WHERE state = 'queued' AND available_at > ? AND available_at <= ? AND tool_id IS NOT NULL
      ORDER BY available_at LIMIT 1000`,
   )
-  const resumed = prepareRaw(db, 'SELECT tool_id FROM tools WHERE paused_until > ? AND paused_until <= ?')
+  const resumed = prepareRaw(
+    db,
+    'SELECT tool_id FROM tools INDEXED BY tools_paused WHERE paused_until > ? AND paused_until <= ?',
+  )
   const next = prepareRaw(
     db,
     `SELECT min(instant) FROM (
        SELECT min(min(lease_expires_at, attempt_expires_at)) AS instant FROM leases
        UNION ALL SELECT min(queue_expires_at) FROM execution_requests WHERE queue_expires_at IS NOT NULL
-       UNION ALL SELECT min(available_at) FROM execution_requests WHERE state = 'queued' AND available_at > ?
-       UNION ALL SELECT min(paused_until) FROM tools WHERE paused_until > ?
+       UNION ALL SELECT min(available_at) FROM execution_requests INDEXED BY execution_requests_available
+         WHERE state = 'queued' AND available_at > ?
+       UNION ALL SELECT min(paused_until) FROM tools INDEXED BY tools_paused WHERE paused_until > ?
      )`,
   )
   return {
