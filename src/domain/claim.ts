@@ -70,8 +70,9 @@ export function takeFrom(
   const items: ClaimedRequest[] = []
   const changes: Change[] = []
   const full = new Set<string>()
-  for (const { request, book } of queue.ready.toSorted(byPriority)) {
+  for (const ready of queue.ready.toSorted(byPriority)) {
     if (items.length >= (terms.max ?? 1)) break
+    const { request } = ready
     const { tool_id } = request.assignment! // it was found by its tool
     const free = room.get(tool_id) ?? 0
     if (free <= 0) {
@@ -79,7 +80,7 @@ export function takeFrom(
       continue
     }
     room.set(tool_id, free - 1)
-    const known = entries.get(request.run_id) ?? { before: book, entry: still(book) }
+    const known = entries.get(request.run_id) ?? untouched(ready.book)
     const taken = take(known.entry.book, given, request, terms)
     entries.set(request.run_id, { before: known.before, entry: joined(known.entry, taken.entry) })
     items.push(taken.item)
@@ -158,6 +159,8 @@ function take(
     lease: { record: 'lease', before: null, after: lease },
   }
 }
+
+const untouched = (book: RunBook) => ({ before: book, entry: still(book) })
 
 const still = (book: RunBook): Entry => ({ book, changes: [], drafts: [] })
 

@@ -81,7 +81,13 @@ function queueOf(
   const toolOf = (tool_id: string) => toolNow(tool_id, router, { leases, getTool })
   const ready = asked.tools.flatMap((tool_id) => queue(tool_id, asked))
   return {
-    ready: ready.map((request) => ({ request, book: getRun(request.run_id)! })), // a foreign key holds it
+    ready: ready.map((request) => ({
+      request,
+      // Read when it is asked for: of the first requests for each tool few are taken.
+      get book() {
+        return getRun(request.run_id)! // a foreign key holds it
+      },
+    })),
     tools: new Map(ready.map(({ assignment }) => [assignment!.tool_id, toolOf(assignment!.tool_id)])),
   }
 }
