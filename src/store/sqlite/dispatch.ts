@@ -117,11 +117,7 @@ function surroundingsOf(
   }
 }
 
-/**
- * The first requests that a worker could be given for one tool, in the order of the queue. The signs of plus change no
- * value: where a bare parameter is compared under an ORDER BY, or is a LIMIT, SQLite prepares the statement anew each
- * time that it is bound, because the plan might depend on it, and that costs seven times the read.
- */
+/** The first requests that a worker could be given for one tool, in the order of the queue. */
 function queueReader(db: Connection) {
   const first = prepareRaw(
     db,
@@ -143,7 +139,7 @@ function queuedReader(db: Connection) {
   const one = prepareRaw(
     db,
     `SELECT 1 FROM execution_requests INDEXED BY execution_requests_queued
-     WHERE state = 'queued' AND tool_id = ? AND available_at <= ? LIMIT 1`,
+     WHERE state = 'queued' AND tool_id = +? AND available_at <= ? LIMIT 1`,
   )
   return (tool_id: string, now: string): boolean => one.get([tool_id, now]) !== undefined
 }
@@ -154,7 +150,7 @@ function aheadReader(db: Connection) {
     db,
     `SELECT count(*) FROM (
        SELECT 1 FROM execution_requests
-       WHERE state = 'queued' AND tool_id = ? AND (priority_rank, execution_request_id) < (?, ?)
+       WHERE state = 'queued' AND tool_id = +? AND (priority_rank, execution_request_id) < (?, ?)
        LIMIT ${LIMITS.counted_ahead}
      )`,
   )
@@ -171,12 +167,12 @@ function dueReader(db: Connection) {
     db,
     `SELECT execution_request_id FROM leases
      WHERE min(lease_expires_at, attempt_expires_at) <= ?
-     ORDER BY min(lease_expires_at, attempt_expires_at) LIMIT ?`,
+     ORDER BY min(lease_expires_at, attempt_expires_at) LIMIT ? + 0`,
   )
   const waiting = prepareRaw(
     db,
     `SELECT execution_request_id FROM execution_requests
-     WHERE queue_expires_at <= ? ORDER BY queue_expires_at LIMIT ?`,
+     WHERE queue_expires_at <= ? ORDER BY queue_expires_at LIMIT ? + 0`,
   )
   const available = prepareRaw(
     db,

@@ -19,7 +19,7 @@ export function runEventList(db: Connection) {
   const prepared = (order: Order) =>
     prepareScan(db, {
       columns,
-      walk: 'FROM events WHERE run_id = ? AND run_seq > ? AND run_seq < ?',
+      walk: 'FROM events WHERE run_id = +? AND run_seq > ? AND run_seq < ?',
       key: 'run_seq',
       order,
       passes: inList('kind'),

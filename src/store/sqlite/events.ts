@@ -74,7 +74,7 @@ export function eventsTable(db: Connection) {
   const insert = db.prepare<[Row]>(`INSERT INTO events (${columns}) VALUES (${placeholders(EVENT_COLUMNS)})`)
   const chain = prepareRaw(
     db,
-    `SELECT ${columns} FROM events WHERE run_id = ? AND run_seq > ? ORDER BY run_seq LIMIT ?`,
+    `SELECT ${columns} FROM events WHERE run_id = +? AND run_seq > ? ORDER BY run_seq LIMIT ? + 0`,
   )
   const systemHead = db.prepare<[], ChainHead>(
     `SELECT run_seq AS event_count, hash AS last_hash FROM events

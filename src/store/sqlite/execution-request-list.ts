@@ -15,8 +15,8 @@ const BOUNDS = 'execution_request_id >= ? AND execution_request_id < ?'
 
 /** What a list walks along: its run or its state, if it names one; else all requests. */
 const WALKS = {
-  run: `FROM execution_requests WHERE run_id = ? AND ${BOUNDS}`,
-  state: `FROM execution_requests WHERE state = ? AND ${BOUNDS}`,
+  run: `FROM execution_requests WHERE run_id = +? AND ${BOUNDS}`,
+  state: `FROM execution_requests WHERE state = +? AND ${BOUNDS}`,
   all: `FROM execution_requests WHERE ${BOUNDS}`,
 } as const
 type Walk = keyof typeof WALKS

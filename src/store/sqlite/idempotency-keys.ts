@@ -15,7 +15,7 @@ export function idempotencyKeysTable(db: Connection) {
   // The rowid grows with time, so the oldest need no index of their own.
   const forget = db.prepare<[number, string]>(
     `DELETE FROM idempotency_keys
-     WHERE rowid IN (SELECT rowid FROM idempotency_keys ORDER BY rowid LIMIT ?) AND created_at < ?`,
+     WHERE rowid IN (SELECT rowid FROM idempotency_keys ORDER BY rowid LIMIT ? + 0) AND created_at < ?`,
   )
   return {
     get(key: string): Remembered | null {

@@ -31,10 +31,10 @@ export function leasesTable(db: Connection) {
   const ofWorker = prepareRaw(
     db,
     `SELECT ${COLUMNS.map((column) => `leases.${column}`).join(', ')} FROM leases JOIN runs USING (run_id)
-     WHERE worker_id = ? AND (? IS NULL OR project_id IN (SELECT value FROM json_each(?)))
+     WHERE worker_id = +? AND (? IS NULL OR project_id IN (SELECT value FROM json_each(?)))
      ORDER BY leases.execution_request_id`,
   )
-  const listOfTool = prepareRaw(db, `SELECT ${columns} FROM leases WHERE tool_id = ? LIMIT ?`)
+  const listOfTool = prepareRaw(db, `SELECT ${columns} FROM leases WHERE tool_id = +? LIMIT ? + 0`)
   const insert = db.prepare<[Row]>(`INSERT INTO leases (${columns}) VALUES (${placeholders(COLUMNS)})`)
   const beat = db.prepare<[Row]>(
     `UPDATE leases SET heartbeat_at = ?, lease_expires_at = ?

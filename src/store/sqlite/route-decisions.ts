@@ -59,7 +59,7 @@ const PASSES = ['project_id', 'project_id', 'tool_id', 'rule_id', 'outcome', 'ta
 
 /** Decisions of one run are walked along their own index; all others along all of them. */
 const WALKS = {
-  run: 'FROM route_decisions WHERE run_id = ? AND route_decision_id >= ? AND route_decision_id < ?',
+  run: 'FROM route_decisions WHERE run_id = +? AND route_decision_id >= ? AND route_decision_id < ?',
   all: 'FROM route_decisions WHERE route_decision_id >= ? AND route_decision_id < ?',
 } as const
 

@@ -24,10 +24,10 @@ const PASSES = `
 /** What a list walks along: the filter that narrows it most, if it has one value; else all runs. */
 const WALKS = {
   label: `FROM run_labels AS walked_label JOIN runs USING (run_id)
-          WHERE walked_label.key = ? AND walked_label.value = ?
+          WHERE walked_label.key = +? AND walked_label.value = +?
             AND walked_label.run_id >= ? AND walked_label.run_id < ?`,
-  project: 'FROM runs WHERE project_id = ? AND run_id >= ? AND run_id < ?',
-  state: 'FROM runs WHERE state = ? AND run_id >= ? AND run_id < ?',
+  project: 'FROM runs WHERE project_id = +? AND run_id >= ? AND run_id < ?',
+  state: 'FROM runs WHERE state = +? AND run_id >= ? AND run_id < ?',
   all: 'FROM runs WHERE run_id >= ? AND run_id < ?',
 } as const
 type Walk = keyof typeof WALKS

@@ -30,7 +30,7 @@ export interface Scan {
 export function prepareScan(db: Connection, { columns, walk, key, order, passes }: ScanSql): Scan {
   const inner = `SELECT ${columns} ${walk} ORDER BY ${key} ${order} LIMIT ${LIMITS.scanned_rows}`
   // The subquery runs as a co-routine: its rows come in its order, and LIMIT ends it early.
-  const page = prepareRaw(db, `SELECT * FROM (${inner}) AS walked WHERE ${passes} LIMIT ?`)
+  const page = prepareRaw(db, `SELECT * FROM (${inner}) AS walked WHERE ${passes} LIMIT ? + 0`)
   const last = prepareRaw(
     db,
     `SELECT ${key} ${walk} ORDER BY ${key} ${order} LIMIT 1 OFFSET ${LIMITS.scanned_rows - 1}`,

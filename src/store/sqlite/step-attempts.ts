@@ -121,12 +121,12 @@ export function stepAttemptsTable(db: Connection) {
   const running = prepareRaw(
     db,
     `SELECT ${columns} FROM step_attempts
-     WHERE run_id = ? AND state = 'running' ORDER BY step_attempt_id`,
+     WHERE run_id = +? AND state = 'running' ORDER BY step_attempt_id`,
   )
   const newest = prepareRaw(
     db,
     `SELECT ${columns} FROM step_attempts
-     WHERE run_id = ? AND sequence = ? ORDER BY attempt DESC LIMIT 1`,
+     WHERE run_id = +? AND sequence = +? ORDER BY attempt DESC LIMIT 1`,
   )
   const insert = db.prepare<[Row]>(
     `INSERT INTO step_attempts (${columns}) VALUES (${placeholders(STEP_COLUMNS)})`,

@@ -5,7 +5,7 @@ import type { Connection } from './connection.ts'
 import { type Order, prepareScan, readPage } from './scan.ts'
 import { STEP_COLUMNS, decodeStep } from './step-attempts.ts'
 
-const WALK = `FROM step_attempts WHERE run_id = ? AND step_attempt_id > ? AND step_attempt_id < ?`
+const WALK = `FROM step_attempts WHERE run_id = +? AND step_attempt_id > ? AND step_attempt_id < ?`
 
 export function stepList(db: Connection) {
   const prepared = (order: Order) =>

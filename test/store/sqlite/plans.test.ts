@@ -231,3 +231,22 @@ describe('no statement of all', () => {
 
 const sorts = (planned: Planned[]): Planned[] =>
   planned.filter(({ plan }) => plan.some((detail) => detail.includes('TEMP B-TREE')))
+
+describe('every read that is sorted or bounded', () => {
+  it('has no parameter for which SQLite would prepare it anew each time', () => {
+    const texts: string[] = []
+    const db = new Database(':memory:')
+    applyMigrations(db, MIGRATIONS, NOW)
+    const prepare = db.prepare.bind(db)
+    db.prepare = (sql: string) => {
+      texts.push(sql)
+      return prepare(sql)
+    }
+    sqliteStore(db, { write_queue_max: 1 })
+    const sorted = texts.filter((sql) => /ORDER BY|LIMIT/.test(sql))
+    expect(sorted.length).toBeGreaterThan(20)
+    // Within a list of JSON a parameter has no part in the plan.
+    const bare = sorted.filter((sql) => /(?<!\bvalue) = \?|LIMIT \?(?! \+ 0)/.test(sql))
+    expect(bare).toEqual([])
+  })
+})
