@@ -5,6 +5,7 @@ import { pino } from 'pino'
 import { format } from 'prettier'
 import { documents } from './contract/documents/index.ts'
 import { describeSettings } from './config.ts'
+import { circuitMachine } from './domain/circuit-machine.ts'
 import { describeMachine } from './domain/machine.ts'
 import { requestMachine } from './domain/request-machine.ts'
 import { runMachine } from './domain/run-machine.ts'
@@ -110,7 +111,7 @@ function section(page: string, name: string, text: string): string {
 }
 
 function machinesPage(): Promise<string> {
-  const sections = [runMachine, stepMachine, requestMachine].map((machine) => {
+  const sections = [runMachine, stepMachine, requestMachine, circuitMachine].map((machine) => {
     const { name, mermaid, transitions } = describeMachine<string, string>(machine)
     const rows = transitions.map(
       ({ from, command, to, event }) => `| ${from ?? '–'} | ${command} | ${to} | \`${event}\` |`,

@@ -56,6 +56,7 @@ const MAY_IMPORT: Record<string, readonly string[] | 'anything'> = {
     'type:orchestrator/orchestrator.ts',
     'type:store/store.ts',
     'yaml.ts',
+    'domain/circuit-machine.ts',
     'domain/configuration.ts',
     'type:domain/decision.ts',
     'domain/error.ts',

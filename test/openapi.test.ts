@@ -71,6 +71,7 @@ const OPERATION_IDS = [
   'rejectExecutionRequest',
   'releaseExecutionRequest',
   'replayRouteDecision',
+  'resetTool',
   'resumeTool',
   'retryStepAttempt',
   'startRun',

@@ -1,5 +1,6 @@
 import type { TSchema } from '@sinclair/typebox'
 import * as backtest from './backtest.ts'
+import * as circuit from './circuit.ts'
 import * as classification from './classification.ts'
 import * as common from './common.ts'
 import * as routerDocument from './documents/router-config.ts'
@@ -30,6 +31,7 @@ const isNamed = (value: unknown): value is TSchema & { $id: string } =>
  */
 export const namedSchemas = [
   common,
+  circuit,
   classification,
   strategy,
   routerDocument,

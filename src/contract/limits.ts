@@ -81,6 +81,11 @@ export const LIMITS = {
   max_parallel: 1_000,
   weight: 1_000_000,
   config_warnings: 1_000,
+  /** Of the circuit of an app: failures in a row, attempts of a window, and seconds. */
+  circuit_failures: 1_000,
+  circuit_attempts: 10_000,
+  circuit_window_seconds: 3_600,
+  circuit_open_seconds: 86_400,
   /** Recorded decisions that one backtest looks at; and how many backtests run at once. */
   backtest_decisions: 500_000,
   backtests: 2,

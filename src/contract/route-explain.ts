@@ -7,6 +7,7 @@ export const RouteEditKind = words(
   'RouteEditKind',
   [
     'lift_pause',
+    'close_circuit',
     'lift_load',
     'drop_from_excluded',
     'add_to_allowed',

@@ -27,6 +27,7 @@ export type RuleOutcome = Static<typeof RuleOutcome>
 export const RULE_REASONS = {
   eligible_candidate: 'it matches and has an eligible tool',
   no_eligible_candidate: 'it matches, and none of its tools is eligible',
+  waits_for_circuit: 'it matches, and nothing but open circuits keeps its tools away: the task waits',
   required_without_candidate: 'it matches and is required, and none of its tools is eligible',
   decided_earlier: 'a rule before it ended the search',
   task_kind_differs: 'the kind of the task is none of those that it is for',
@@ -67,6 +68,7 @@ export const CANDIDATE_REASONS = {
   excluded: 'the task excludes it',
   paused: 'it is paused',
   at_max_parallel: 'it does as much at a time as it may; chosen only where no other is free',
+  circuit_open: 'its circuit is open',
   chosen: 'it is the one',
   explored: 'it was chosen for having the fewest outcomes, in the share of decisions kept for that',
   later_in_order: 'an eligible tool stands before it',
@@ -74,6 +76,7 @@ export const CANDIDATE_REASONS = {
   lower_score: 'another scores higher',
   later_in_name: 'another is as good, and its name comes first',
   not_explored: 'this decision was one of the share that goes to the tool with the fewest outcomes',
+  opens_later: 'the circuit of another lets an attempt through sooner',
 } as const
 
 export const CandidateReason = openSet('CandidateReason', CANDIDATE_REASONS, 'Why a tool was chosen or not.')

@@ -1,4 +1,5 @@
 import { type Static, Type } from '@sinclair/typebox'
+import { CircuitInput } from './circuit.ts'
 import { Timestamp, Ulid, anyOf, count, instant, name, page, pageOf } from './common.ts'
 import { closed, named, nullable, ref, words } from './named.ts'
 import { CandidateVerdict, RuleVerdict } from './route-verdict.ts'
@@ -21,6 +22,7 @@ export const ToolInputs = named(
       tool_id: name('The tool.'),
       running: count('Its step attempts that are running.'),
       paused: Type.Boolean({ description: 'Whether it is paused.' }),
+      circuit: Type.Optional(ref(CircuitInput, { description: 'Its circuit; absent if that was closed.' })),
       successes: tally('Its successes, each halved for every hour since.'),
       failures: tally('Its failures, each halved for every hour since.'),
       median_duration_ms: nullable(Type.Number({ minimum: 0 }), {

@@ -1,4 +1,5 @@
 import { type Static, Type } from '@sinclair/typebox'
+import { ToolCircuit } from './circuit.ts'
 import { RiskTier } from './classification.ts'
 import { Timestamp, count, instant, name, page, pageOf } from './common.ts'
 import { AppKind } from './documents/router-config.ts'
@@ -96,6 +97,7 @@ export const Tool = named(
       durations: ref(ToolDurations),
       last_used_at: nullable(ref(Timestamp), { description: 'When an attempt with it was last started.' }),
       pause: nullable(ref(ToolPause), { description: 'Null if it is not paused.' }),
+      circuit: ref(ToolCircuit),
     },
     {
       description: 'An app of the active configuration, with what the ledger knows of it.',
@@ -116,6 +118,14 @@ export const Tool = named(
           durations: { samples: 12, p50_ms: 41_200, p90_ms: 88_000, p99_ms: 93_100 },
           last_used_at: '2026-01-05T09:29:12.000Z',
           pause: null,
+          circuit: {
+            state: 'open',
+            reason: 'failures_in_row',
+            failures_in_row: 5,
+            opened_at: '2026-01-05T09:29:30.000Z',
+            open_until: '2026-01-05T09:30:30.000Z',
+            open_seconds: 60,
+          },
         },
       ],
     },
@@ -149,3 +159,12 @@ export const ResumeTool = named(
   'ResumeTool',
   closed({}, { description: 'Nothing is needed to resume a tool.', examples: [{}] }),
 )
+
+export const ResetTool = named(
+  'ResetTool',
+  closed(
+    { reason: reason('Why it works again.') },
+    { description: 'Closes the circuit of a tool.', examples: [{ reason: 'the key was renewed' }] },
+  ),
+)
+export type ResetTool = Static<typeof ResetTool>

@@ -74,12 +74,13 @@ export const FindingCode = words(
     'held',
     'waiting_until',
     'tool_paused',
+    'circuit_open',
     'at_max_parallel',
     'behind_others',
     'no_worker',
     'worker_expected',
   ],
-  'Why nothing is happening: it has ended; it waits for other tasks; its worker was asked to stop; a worker has it; it waits until an instant; its tool is paused; its tool does as much at a time as it may; others come first; no worker has asked for its tool; a worker that asks for its tool should take it.',
+  'Why nothing is happening: it has ended; it waits for other tasks; its worker was asked to stop; a worker has it; it waits until an instant; its tool is paused; the circuit of its tool is open; its tool does as much at a time as it may; others come first; no worker has asked for its tool; a worker that asks for its tool should take it.',
 )
 
 export const Finding = named(

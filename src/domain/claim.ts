@@ -3,6 +3,7 @@ import type { ExecutionRequest } from '../contract/execution-request.ts'
 import { LIMITS } from '../contract/limits.ts'
 import type {
   Caller,
+  ChainHead,
   Change,
   Decision,
   Given,
@@ -11,25 +12,38 @@ import type {
   QueueTool,
   RunBook,
   Snapshot,
+  ToolBook,
   WorkerBook,
 } from './decision.ts'
+import { isBarred } from './circuit.ts'
 import { requestTold } from './ending.ts'
 import { endOfLease, tokenHash } from './lease.ts'
 import { earlier, plus, totalEnd } from './retry.ts'
 import { requestMachine } from './request-machine.ts'
-import { type Entry, entered, joined } from './run-entry.ts'
+import { type Entry, entered, joined, systemEvents } from './run-entry.ts'
 import { runMachine } from './run-machine.ts'
 import { moveRun } from './run-moves.ts'
 import { attemptStart } from './step.ts'
+import { attemptBegun } from './tool.ts'
 import { isPaused } from './tool-record.ts'
 
 /** What a transaction has entered so far, by run: several requests of one run may move in it. */
 export type Entries = Map<string, { before: RunBook; entry: Entry }>
 
-/** Chains each run's events and changes each run once. */
-export function enteredAll(entries: Entries, given: Given): Pick<Decision<never>, 'changes' | 'events'> {
-  const all = [...entries.values()].map(({ before, entry }) => entered(before, entry, given))
-  return { changes: all.flatMap(({ changes }) => changes), events: all.flatMap(({ events }) => events) }
+/** Chains each run's events and changes each run once; behind them stands what circuits did, in a chain of its own. */
+export function enteredAll(
+  entries: Entries,
+  given: Given,
+  head: ChainHead | null,
+): Pick<Decision<never>, 'changes' | 'events'> {
+  const all = [...entries.values()].map(({ before, entry }) =>
+    entered(before, { ...entry, system: [] }, given),
+  )
+  const system = [...entries.values()].flatMap(({ entry }) => entry.system ?? [])
+  return {
+    changes: all.flatMap(({ changes }) => changes),
+    events: [...all.flatMap(({ events }) => events), ...systemEvents(head, system, given)],
+  }
 }
 
 /** What a claim gives, and the tools for which there was work but no room. */
@@ -44,7 +58,7 @@ export function claimRequests(before: Snapshot, given: Given, body: ClaimExecuti
   const by = asWorker(given, body.worker_id)
   const { changes, ...taken } = takeFrom(before, by, body, entries)
   const worker = seenWorker(before.worker, given, body, taken.items.length)
-  const told = enteredAll(entries, by)
+  const told = enteredAll(entries, by, before.system)
   return { events: told.events, changes: [...told.changes, ...changes, ...worker], result: () => taken }
 }
 
@@ -65,8 +79,13 @@ export function takeFrom(
   freed?: Lease,
 ): Taken & { changes: Change[] } {
   if (queue === null) throw new Error('the scope must load the queue')
-  const room = new Map([...queue.tools].map(([tool_id, tool]) => [tool_id, roomOf(tool, given.now)]))
-  if (freed !== undefined) room.set(freed.tool_id, (room.get(freed.tool_id) ?? 0) + 1)
+  const books = booksOf(queue, entries)
+  const room = new Map(
+    [...queue.tools].map(([tool_id, tool]) => {
+      const leased = tool.leased - (tool_id === freed?.tool_id ? 1 : 0)
+      return [tool_id, roomOf({ ...tool, leased, book: books.get(tool_id)! }, given.now)]
+    }),
+  )
   const items: ClaimedRequest[] = []
   const changes: Change[] = []
   const full = new Set<string>()
@@ -82,16 +101,31 @@ export function takeFrom(
     room.set(tool_id, free - 1)
     const known = entries.get(request.run_id) ?? untouched(ready.book)
     const taken = take(known.entry.book, given, request, terms)
-    entries.set(request.run_id, { before: known.before, entry: joined(known.entry, taken.entry) })
+    const begun = attemptBegun(books.get(tool_id)!, taken.item.step_attempt)
+    books.set(tool_id, begun.book)
+    const entry = joined(known.entry, { ...taken.entry, system: begun.system })
+    entries.set(request.run_id, { before: known.before, entry })
     items.push(taken.item)
-    changes.push(taken.lease)
+    changes.push(taken.lease, ...begun.changes)
   }
   return { items, changes, full }
 }
 
+/** The tools of the queue, as what was entered so far leaves them. */
+function booksOf({ tools }: Queue, entries: Entries): Map<string, ToolBook> {
+  const books = new Map([...tools].map(([tool_id, { book }]) => [tool_id, book]))
+  for (const { entry } of entries.values())
+    for (const change of entry.changes)
+      if (change.record === 'tool') books.set(change.after.record.tool_id, change.after)
+  return books
+}
+
 /** How many more a tool may be given; a paused one none, however many of its leases end. */
-const roomOf = ({ leased, max_parallel, pause }: QueueTool, now: string): number =>
-  isPaused(pause, now) ? -Infinity : (max_parallel ?? Infinity) - leased
+function roomOf({ leased, max_parallel, pause, book }: QueueTool, now: string): number {
+  if (isPaused(pause, now) || isBarred(book.circuit, now)) return -Infinity
+  const room = (max_parallel ?? Infinity) - leased
+  return book.circuit.state === 'closed' ? room : Math.min(room, 1)
+}
 
 const RANKS = { critical: 0, high: 1, normal: 2, low: 3 } as const
 

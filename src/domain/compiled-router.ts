@@ -1,9 +1,11 @@
-import { AUTO_DEFAULTS, type RouterConfig } from '../contract/documents/router-config.ts'
-import { DEFAULTS } from '../contract/defaults.ts'
+import { AUTO_DEFAULTS, type RouterConfig, type WhenAllOpen } from '../contract/documents/router-config.ts'
+import { CIRCUIT_DEFAULTS, DEFAULTS } from '../contract/defaults.ts'
 import type { CandidateVerdict, RuleReason, RuleVerdict } from '../contract/route-verdict.ts'
 import type { Strategy } from '../contract/strategy.ts'
+import type { CircuitThresholds } from './circuit.ts'
 import {
   type AppView,
+  type CircuitView,
   type ConfigView,
   type DefaultsView,
   MATCH_KEYS,
@@ -14,10 +16,11 @@ import {
 } from './router-config-view.ts'
 import type { Weights } from './scores.ts'
 
-export interface CompiledApp extends Omit<AppView, 'domains' | 'max_parallel'> {
+export interface CompiledApp extends Omit<AppView, 'domains' | 'max_parallel' | 'circuit'> {
   /** Null is all. */
   domains: ReadonlySet<string> | null
   max_parallel: number
+  circuit: CircuitThresholds
   tier: number
   /** Verdicts that were given before, by their reasons: they are the same for every task (route-filters.ts). */
   verdicts: Map<number, CandidateVerdict>
@@ -50,6 +53,7 @@ export interface CompiledRule {
   validate_with: readonly string[]
   decided: RuleVerdict
   passed_over: RuleVerdict
+  waiting: RuleVerdict
   unroutable: RuleVerdict
   not_reached: RuleVerdict
 }
@@ -67,6 +71,7 @@ export interface CompiledRouter {
   exploration: number
   max_attempts: number
   timeout_seconds: number
+  when_all_open: WhenAllOpen
   /** Every domain that an app or a rule names, sorted. */
   domains: readonly string[]
 }
@@ -85,6 +90,7 @@ export function compileRouterConfig(document: RouterConfig, config_version: numb
     exploration: defaults.exploration ?? AUTO_DEFAULTS.exploration,
     max_attempts: defaults.max_attempts ?? DEFAULTS.max_attempts,
     timeout_seconds: defaults.timeout_seconds ?? DEFAULTS.timeout_seconds,
+    when_all_open: defaults.when_all_open ?? 'wait',
     domains: domainsOf(config),
   }
 }
@@ -101,13 +107,27 @@ const ANY_APP: RuleView = {
   validate_with: [],
 }
 
-const compileApp = ({ domains, max_parallel, ...app }: AppView): CompiledApp => ({
+const compileApp = ({ domains, max_parallel, circuit, ...app }: AppView): CompiledApp => ({
   ...app,
   domains: domains.size === 0 ? null : domains,
   max_parallel: max_parallel ?? DEFAULTS.max_parallel,
+  circuit: thresholdsOf(circuit),
   tier: tierRank(app.safety_tier),
   verdicts: new Map(),
 })
+
+/** Who asks for long openings alone means them: the standard maximum gives way. */
+function thresholdsOf(circuit: CircuitView): CircuitThresholds {
+  const open_seconds = circuit.open_seconds ?? CIRCUIT_DEFAULTS.open_seconds
+  return {
+    failures_in_row: circuit.failures_in_row ?? CIRCUIT_DEFAULTS.failures_in_row,
+    failure_rate: circuit.failure_rate ?? CIRCUIT_DEFAULTS.failure_rate,
+    min_attempts: circuit.min_attempts ?? CIRCUIT_DEFAULTS.min_attempts,
+    window_seconds: circuit.window_seconds ?? CIRCUIT_DEFAULTS.window_seconds,
+    open_seconds,
+    max_open_seconds: circuit.max_open_seconds ?? Math.max(open_seconds, CIRCUIT_DEFAULTS.max_open_seconds),
+  }
+}
 
 function compileRule(
   rule: RuleView,
@@ -130,6 +150,7 @@ function compileRule(
     validate_with: rule.validate_with,
     decided: verdictOf(rule, 'decided', 'eligible_candidate'),
     passed_over: verdictOf(rule, 'passed_over', 'no_eligible_candidate'),
+    waiting: verdictOf(rule, 'decided', 'waits_for_circuit'),
     unroutable: verdictOf(rule, 'unroutable', 'required_without_candidate'),
     not_reached: verdictOf(rule, 'not_reached', 'decided_earlier'),
   }

@@ -9,6 +9,7 @@ import type { Rotation, RouteDecision } from '../contract/routing.ts'
 import type { Run } from '../contract/run.ts'
 import type { StepAttempt } from '../contract/step.ts'
 import type { ToolPause } from '../contract/tool.ts'
+import type { CircuitThresholds } from './circuit.ts'
 import type { CompiledRouter } from './compiled-router.ts'
 import type { KnownTool } from './tool-record.ts'
 
@@ -85,6 +86,7 @@ export interface QueueTool {
   /** Null if the active configuration does not bound it. */
   max_parallel: number | null
   pause: ToolPause | null
+  book: ToolBook
 }
 
 /** What is around a request that waits: its tool, who holds others of it, what comes first, and who asks for it. */
@@ -165,8 +167,11 @@ export interface Scope {
   next?: Pick<QueueScope, 'now' | 'projects'>
   /** Also the newest attempt at this place of the run, or at that of `step_attempt_id`. */
   newest_at?: number | 'step'
-  /** Also the end of the chain of events without a run. */
-  system?: boolean
+  /**
+   * Also the end of the chain of events without a run; with `circuits` only if that of a tool in scope is not closed.
+   * Where an attempt may end, also the thresholds of its tool.
+   */
+  system?: boolean | 'circuits'
   /** Also how often configurations were activated, and how many there are. */
   activation?: boolean
   /** Also this version of the configuration, or the one with this content. */
@@ -194,6 +199,8 @@ export interface Snapshot {
   system: ChainHead | null
   /** The tools of the attempts in scope, by name. */
   tools: ReadonlyMap<string, ToolBook>
+  /** Of the tool of the attempt in scope; null if the active configuration does not have it. */
+  thresholds: CircuitThresholds | null
   activation: Activation | null
   /** The highest number that a configuration has; 0 if there is none. */
   config_version_max: number

@@ -1,6 +1,7 @@
 import type { ExecutionRequest } from '../contract/execution-request.ts'
 import { LIMITS } from '../contract/limits.ts'
 import type { Diagnosis, Finding, HeldRequest } from '../contract/worker.ts'
+import { type Circuit, isBarred } from './circuit.ts'
 import type { Given, Lease, Snapshot, Surroundings } from './decision.ts'
 import { visibleRequest } from './guard.ts'
 import { isPaused } from './tool-record.ts'
@@ -50,6 +51,7 @@ function waiting(request: ExecutionRequest, around: Surroundings, now: string): 
     const { reason, until } = tool.pause!
     findings.push(finding('tool_paused', `The tool ${tool_id} is paused: ${reason}.`, { until }))
   }
+  if (isBarred(tool.book.circuit, now)) findings.push(circuitFinding(tool_id, tool.book.circuit))
   if (request.available_at > now) {
     const told = `It may be claimed from ${request.available_at} on.`
     findings.push(finding('waiting_until', told, { until: request.available_at }))
@@ -66,6 +68,15 @@ function waiting(request: ExecutionRequest, around: Surroundings, now: string): 
   if (findings.length > 0) return findings
   const last = `${asked.worker_id}, which asks for the tool ${tool_id}, was last seen at ${asked.last_seen_at}.`
   return [finding('worker_expected', `${last} It should take it with its next claim.`)]
+}
+
+function circuitFinding(tool_id: string, { state, open_until }: Circuit): Finding {
+  if (state === 'open') {
+    const told = `The circuit of the tool ${tool_id} is open: it lets one attempt through from ${open_until} on.`
+    return finding('circuit_open', told, { until: open_until })
+  }
+  const told = `The circuit of the tool ${tool_id} is half open: it has let one attempt through, and waits for its end.`
+  return finding('circuit_open', told)
 }
 
 const aheadOf = (count: number): string =>

@@ -54,7 +54,7 @@ export function completeRequest(
   const entries: Entries = new Map([[lease.run_id, { before: work.book, entry }]])
   const terms = { worker_id: lease.worker_id, lease_seconds: lease.lease_seconds }
   const taken = next ? takeFrom(before, by, terms, entries, lease) : NOTHING
-  const told = enteredAll(entries, by)
+  const told = enteredAll(entries, by, before.system)
   const result_ = { execution_request: after, next: taken.items[0] ?? null }
   return {
     events: told.events,
@@ -78,6 +78,7 @@ export function failRequest(
     error_code: error.code ?? null,
     error_log: error.message ?? null,
     ...result,
+    retry_after_ms: retry_after_ms ?? null,
   }
   const by = asWorker(given, work.lease.worker_id)
   const failure = {
@@ -155,7 +156,7 @@ function requeue(
     changes: [{ record: 'request_progress', before: before.request!, after }, ...leaseEnd(before.request!)],
     drafts: [requestTold(edge, request, after)],
   }
-  const told = entered(book, joined(step.entry, moved), given)
+  const told = entered(book, joined(step.entry, moved), given, before.system)
   return {
     ...told,
     changes: [...told.changes, ...tallied(before, given, failedBy(attempt))],
@@ -189,7 +190,7 @@ function finish(
   stop_reason: string,
 ): Decision<ExecutionRequest> {
   const { entry, after } = ended(before, given, work, attempt, command, stop_reason)
-  const told = entered(work.book, entry, given)
+  const told = entered(work.book, entry, given, before.system)
   return {
     ...told,
     changes: [...told.changes, ...tallied(before, given, failedBy(attempt))],

@@ -44,6 +44,16 @@ function chooseFirst({ eligible }: Field): Choice {
 }
 
 /**
+ * Of tools that only their circuits keep away: the one that lets an attempt through first, whatever the strategy. It
+ * uses up no turn, for nobody gets the task now.
+ */
+export function chooseFirstToOpen(eligible: readonly number[], tools: readonly ToolInputs[]): Choice {
+  const opens = (place: number): string => tools[place]!.circuit!.open_until // what is barred has one
+  const chosen = eligible.reduce((first, place) => (opens(place) < opens(first) ? place : first))
+  return { chosen, reasons: others(eligible, chosen, BIT.opens_later), scores: null, turn: null }
+}
+
+/**
  * A queue: the first in it that is eligible is chosen and goes to its end. Who is not eligible stays where it is,
  * so it has its turn as soon as it is back, and one turn only.
  */

@@ -63,7 +63,7 @@ function firstEditFor(
   return first
 }
 
-/** What concerns one tool: its pause, its load, and what the task says of it by name. */
+/** What concerns one tool: its pause, its circuit, its load, and what the task says of it by name. */
 function ownEdits({ task, tools }: Situation, tool_id: string, place: number): Attempt[] {
   const tool = tools[place]!
   const { allowed_tools: allowed, excluded_tools: excluded } = task
@@ -71,6 +71,10 @@ function ownEdits({ task, tools }: Situation, tool_id: string, place: number): A
   const attempts: Attempt[] = []
   if (tool.paused)
     attempts.push({ edit: edit('lift_pause'), task, tools: tools.with(place, { ...tool, paused: false }) })
+  if (tool.circuit !== undefined) {
+    const { circuit: _, ...closed } = tool
+    attempts.push({ edit: edit('close_circuit'), task, tools: tools.with(place, closed) })
+  }
   if (tool.running > 0)
     attempts.push({ edit: edit('lift_load'), task, tools: tools.with(place, { ...tool, running: 0 }) })
   if (excluded?.includes(tool_id) === true) {

@@ -16,6 +16,7 @@ export const BIT = {
   excluded: 1 << 5,
   paused: 1 << 6,
   at_max_parallel: 1 << 7,
+  circuit_open: 1 << 15,
   chosen: 1 << 8,
   explored: 1 << 9,
   later_in_order: 1 << 10,
@@ -23,6 +24,7 @@ export const BIT = {
   lower_score: 1 << 12,
   later_in_name: 1 << 13,
   not_explored: 1 << 14,
+  opens_later: 1 << 16,
 } as const satisfies Record<CandidateReason, number>
 
 const REASONS = Object.keys(BIT) as CandidateReason[]
@@ -75,6 +77,7 @@ export function screen(router: CompiledRouter, task: Task, tools: readonly ToolI
     if (allowed != null && !allowed.includes(app.tool_id)) against |= BIT.not_allowed
     if (excluded != null && excluded.includes(app.tool_id)) against |= BIT.excluded
     if (tool.paused) against |= BIT.paused
+    if (tool.circuit !== undefined && !tool.circuit.takes_probe) against |= BIT.circuit_open
     if (tool.running >= app.max_parallel) against |= BIT.at_max_parallel
     return against
   })
@@ -108,9 +111,19 @@ export function eligible(rule: CompiledRule, against: readonly number[]): number
   return rule.candidates.filter((place) => against[place] === BIT.at_max_parallel)
 }
 
+/** Those of a rule that nothing keeps away but their circuits, whether or not they do as much as they may. */
+export const barred = (rule: CompiledRule, against: readonly number[]): number[] =>
+  rule.candidates.filter((place) => (against[place]! & ~BIT.at_max_parallel) === BIT.circuit_open)
+
 /** Only what can be chosen is weighed, so these say that a candidate was eligible. */
 const WEIGHED =
-  BIT.chosen | BIT.later_in_order | BIT.not_its_turn | BIT.lower_score | BIT.later_in_name | BIT.not_explored
+  BIT.chosen |
+  BIT.later_in_order |
+  BIT.not_its_turn |
+  BIT.lower_score |
+  BIT.later_in_name |
+  BIT.not_explored |
+  BIT.opens_later
 
 const codes = new Map<number, readonly CandidateReason[]>()
 

@@ -22,6 +22,11 @@ function summaryOf({ outcome, tool_id, rule_id, strategy, task, candidates }: Ro
     return `${none}no rule decides, and no tool is eligible.`
   }
   const chosen = candidates.find((candidate) => candidate.tool_id === tool_id)
+  if (chosen?.reason_codes.includes('circuit_open') === true) {
+    const of =
+      rule_id === null ? 'No rule has a tool for it now, and of those that can do it' : `Of rule ${rule_id}`
+    return `The task waits for ${tool_id}. ${of}, open circuits keep every tool away, and this one lets an attempt through first.`
+  }
   const by = chosen?.reason_codes.includes('explored') === true ? 'explored' : strategy
   const from = rule_id === null ? 'no rule decides, and of the tools that can do it' : `rule ${rule_id} takes`
   return `The task goes to ${tool_id}: ${from} ${rule_id === null ? HOW_ELSE[by] : HOW[by]}.`

@@ -1,8 +1,17 @@
+import { CIRCUIT_DEFAULTS } from '../contract/defaults.ts'
 import type { Fault } from '../contract/problem.ts'
 import { LIMITS } from '../contract/limits.ts'
 import { pointerTo } from './pointer.ts'
 import { circles } from './router-config-circles.ts'
-import { type AppView, type ConfigView, type RuleView, objectOf, someOf } from './router-config-view.ts'
+import {
+  CIRCUIT_FIELDS,
+  type AppView,
+  type CircuitView,
+  type ConfigView,
+  type RuleView,
+  objectOf,
+  someOf,
+} from './router-config-view.ts'
 
 /** What makes a configuration of the right form meaningless; all of it. */
 export function faultsOfMeaning(document: unknown, config: ConfigView): Fault[] {
@@ -39,7 +48,7 @@ const TIMEOUT: Range = { minimum: 1, maximum: LIMITS.timeout_seconds }
 
 function appFaults(tool_id: string, app: unknown): Fault[] {
   const place = (...path: string[]) => pointerTo('apps', tool_id, ...path)
-  const { limits, cost_per_call_usd_micros: cost, ...fields } = objectOf(app)
+  const { limits, circuit, cost_per_call_usd_micros: cost, ...fields } = objectOf(app)
   const { max_parallel, timeout_seconds } = objectOf(limits)
   const faults = [
     ...rangeFaults(max_parallel, place('limits', 'max_parallel'), {
@@ -47,6 +56,7 @@ function appFaults(tool_id: string, app: unknown): Fault[] {
       maximum: LIMITS.max_parallel,
     }),
     ...rangeFaults(timeout_seconds, place('limits', 'timeout_seconds'), TIMEOUT),
+    ...circuitFaults(objectOf(circuit), place),
     ...rangeFaults(cost, place('cost_per_call_usd_micros'), { minimum: 0, maximum: LIMITS.integer }),
   ]
   if (tool_id === '' || tool_id.length > LIMITS.name_length)
@@ -57,6 +67,28 @@ function appFaults(tool_id: string, app: unknown): Fault[] {
       detail: 'is not taken: secrets do not belong here. Give each worker its own environment',
     })
   return faults
+}
+
+const SECONDS: Range = { minimum: 1, maximum: LIMITS.circuit_open_seconds }
+
+const CIRCUIT_RANGES: Record<keyof CircuitView, Range> = {
+  failures_in_row: { minimum: 1, maximum: LIMITS.circuit_failures },
+  failure_rate: { minimum: 0, maximum: 1 },
+  min_attempts: { minimum: 1, maximum: LIMITS.circuit_attempts },
+  window_seconds: { minimum: 1, maximum: LIMITS.circuit_window_seconds },
+  open_seconds: SECONDS,
+  max_open_seconds: SECONDS,
+}
+
+function circuitFaults(circuit: Record<string, unknown>, place: (...path: string[]) => string): Fault[] {
+  const faults = CIRCUIT_FIELDS.flatMap((field) =>
+    rangeFaults(circuit[field], place('circuit', field), CIRCUIT_RANGES[field]),
+  )
+  const { open_seconds = CIRCUIT_DEFAULTS.open_seconds, max_open_seconds: most } = circuit
+  if (faults.length > 0 || typeof most !== 'number' || typeof open_seconds !== 'number') return faults
+  if (most >= open_seconds) return []
+  const detail = `must not be less than open_seconds, which is ${open_seconds}`
+  return [{ pointer: place('circuit', 'max_open_seconds'), detail }]
 }
 
 function defaultsFaults(defaults: Record<string, unknown>): Fault[] {

@@ -1,6 +1,7 @@
 import { RiskTier } from '../contract/classification.ts'
-import { AppKind, RuleMatch } from '../contract/documents/router-config.ts'
+import { AppKind, RuleMatch, WhenAllOpen } from '../contract/documents/router-config.ts'
 import { Strategy } from '../contract/strategy.ts'
+import type { CircuitThresholds } from './circuit.ts'
 
 // A configuration is read as whatever it is: every function here takes any JSON value and leaves out what is
 // of another type. So the checks of meaning can go on beside faults of form, and nothing can crash on them.
@@ -27,6 +28,7 @@ const wordOf = <T extends string>(value: unknown, words: readonly T[]): T | null
 const TIERS = RiskTier.enum as readonly RiskTier[]
 const STRATEGIES = Strategy.enum as readonly Strategy[]
 const KINDS = AppKind.enum as readonly AppKind[]
+const WHEN_ALL_OPEN = WhenAllOpen.enum as readonly WhenAllOpen[]
 
 /** How much a tool can be trusted with, as a number to compare; the lowest is 0. */
 export const tierRank = (tier: RiskTier): number => TIERS.indexOf(tier)
@@ -48,7 +50,19 @@ export interface AppView {
   timeout_seconds: number | null
   safety_tier: RiskTier
   cost_per_call_usd_micros: number | null
+  circuit: CircuitView
 }
+
+export const CIRCUIT_FIELDS = [
+  'failures_in_row',
+  'failure_rate',
+  'min_attempts',
+  'window_seconds',
+  'open_seconds',
+  'max_open_seconds',
+] as const satisfies (keyof CircuitThresholds)[]
+
+export type CircuitView = Readonly<Record<(typeof CIRCUIT_FIELDS)[number], number | null>>
 
 export interface RuleView {
   id: string | null
@@ -70,6 +84,7 @@ export interface DefaultsView {
   strategy: Strategy
   weights: { success: number | null; latency: number | null; load: number | null; cost: number | null }
   exploration: number | null
+  when_all_open: WhenAllOpen | null
 }
 
 export interface ConfigView {
@@ -105,8 +120,18 @@ function viewApp(tool_id: string, app: JsonObject): AppView {
     timeout_seconds: numberOf(limits.timeout_seconds),
     safety_tier: wordOf(app.safety_tier, TIERS) ?? 'low',
     cost_per_call_usd_micros: numberOf(app.cost_per_call_usd_micros),
+    circuit: viewCircuit(objectOf(app.circuit)),
   }
 }
+
+const viewCircuit = (circuit: JsonObject): CircuitView => ({
+  failures_in_row: numberOf(circuit.failures_in_row),
+  failure_rate: numberOf(circuit.failure_rate),
+  min_attempts: numberOf(circuit.min_attempts),
+  window_seconds: numberOf(circuit.window_seconds),
+  open_seconds: numberOf(circuit.open_seconds),
+  max_open_seconds: numberOf(circuit.max_open_seconds),
+})
 
 function viewRule(rule: JsonObject): RuleView {
   const match = objectOf(rule.match)
@@ -142,6 +167,7 @@ function viewDefaults(defaults: JsonObject): DefaultsView {
       cost: numberOf(weights.cost),
     },
     exploration: numberOf(auto.exploration),
+    when_all_open: wordOf(defaults.when_all_open, WHEN_ALL_OPEN),
   }
 }
 

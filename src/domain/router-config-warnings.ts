@@ -1,6 +1,7 @@
 import type { ConfigWarning } from '../contract/router-config.ts'
 import {
   AppCapabilities,
+  AppCircuit,
   AppLimits,
   AutoDefaults,
   AutoWeights,
@@ -14,6 +15,7 @@ import { pointerTo } from './pointer.ts'
 import { covers } from './router-config-circles.ts'
 import {
   type AppView,
+  type CircuitView,
   type ConfigView,
   type RuleView,
   listOf,
@@ -52,12 +54,13 @@ function unknownFields(document: unknown): ConfigWarning[] {
 }
 
 function unknownOfApp(path: string[], app: unknown): ConfigWarning[] {
-  const { capabilities, limits } = objectOf(app)
+  const { capabilities, limits, circuit } = objectOf(app)
   return [
     // An `env` is refused, which is more than a warning.
     ...unknownIn(RouterApp, app, path).filter(({ pointer }) => pointer !== pointerTo(...path, 'env')),
     ...unknownIn(AppCapabilities, capabilities, [...path, 'capabilities']),
     ...unknownIn(AppLimits, limits, [...path, 'limits']),
+    ...unknownIn(AppCircuit, circuit, [...path, 'circuit']),
   ]
 }
 
@@ -75,9 +78,9 @@ function appWarnings({ apps, rules }: ConfigView): ConfigWarning[] {
     rules.flatMap((rule) => [rule.select_from ?? [], rule.fallback_to, rule.validate_with].flat()),
   )
   const anyMayBeSelected = rules.some((rule) => rule.select_from === null)
-  return apps.flatMap(({ tool_id, task_kinds }) => {
+  return apps.flatMap(({ tool_id, task_kinds, circuit }) => {
     const pointer = pointerTo('apps', tool_id)
-    const warnings: ConfigWarning[] = []
+    const warnings = circuitWarnings(tool_id, circuit)
     if (task_kinds.size === 0) {
       const detail = `${tool_id} lists no task_kinds, so it can do nothing.`
       warnings.push({ code: 'app_without_task_kinds', pointer: `${pointer}/capabilities`, detail })
@@ -88,6 +91,22 @@ function appWarnings({ apps, rules }: ConfigView): ConfigWarning[] {
     }
     return warnings
   })
+}
+
+const OF_THE_WINDOW = ['failure_rate', 'min_attempts', 'window_seconds'] as const
+
+/** What the window counts opens nothing where the first failure does, or where no share can be too large. */
+function circuitWarnings(tool_id: string, circuit: CircuitView): ConfigWarning[] {
+  const isFirst = circuit.failures_in_row === 1
+  if (!isFirst && circuit.failure_rate !== 1) return []
+  const because = isFirst ? 'the first failure opens the circuit' : 'no share of failures is larger than 1'
+  return OF_THE_WINDOW.filter((field) => circuit[field] !== null)
+    .filter((field) => isFirst || field !== 'failure_rate')
+    .map((field) => ({
+      code: 'circuit_without_effect',
+      pointer: pointerTo('apps', tool_id, 'circuit', field),
+      detail: `${field} has no effect: ${because}.`,
+    }))
 }
 
 function ruleWarnings(document: unknown, { apps, rules }: ConfigView): ConfigWarning[] {

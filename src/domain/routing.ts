@@ -3,8 +3,8 @@ import type { Rotation, RouteDecision, ToolInputs } from '../contract/routing.ts
 import type { Task } from '../contract/task.ts'
 import { canonicalText } from './canonical.ts'
 import type { CompiledRouter, CompiledRule } from './compiled-router.ts'
-import { type Choice, choose } from './route-choice.ts'
-import { eligible, filter, floorOf, mismatch, screen, valuesOf, verdictOn } from './route-filters.ts'
+import { type Choice, choose, chooseFirstToOpen } from './route-choice.ts'
+import { barred, eligible, filter, floorOf, mismatch, screen, valuesOf, verdictOn } from './route-filters.ts'
 import type { Score } from './scores.ts'
 import { wholeTask } from './task.ts'
 
@@ -98,6 +98,7 @@ export function chart(task: Task, router: CompiledRouter, facts: Facts, seed: nu
   const values = valuesOf(task)
   const screened = screen(router, task, tools)
   const rules: RuleVerdict[] = []
+  let waiting: Course | null = null
   for (const rule of router.rules) {
     const isLast = rule.rule_id === null
     const unmatched = mismatch(rule, values)
@@ -107,16 +108,37 @@ export function chart(task: Task, router: CompiledRouter, facts: Facts, seed: nu
     }
     const against = filter(rule, floorOf(rule, task), router.apps, screened)
     const field = eligible(rule, against)
+    if (field.length === 0) waiting ??= courseToWait(router, rule, rules, against, tools)
     if (field.length === 0 && !rule.required && !isLast) {
       rules.push(rule.passed_over)
       continue
     }
+    if (field.length === 0 && waiting !== null) return waiting
     const choice =
       field.length === 0 ? null : choose({ router, rule, eligible: field, tools, rotations, seed })
     if (!isLast) endSearch(router, rules, choice === null ? rule.unroutable : rule.decided)
     return { rule, rules, against, eligible: field, choice }
   }
   throw new Error('the last rule matches every task')
+}
+
+/**
+ * Where a rule has nobody but tools whose circuits are open: what becomes of the task if no other rule has anybody
+ * either. So the first such rule decides, and not the one with which the search happens to end.
+ */
+function courseToWait(
+  router: CompiledRouter,
+  rule: CompiledRule,
+  verdicts: readonly RuleVerdict[],
+  against: readonly number[],
+  tools: readonly ToolInputs[],
+): Course | null {
+  if (router.when_all_open === 'fail') return null
+  const field = barred(rule, against)
+  if (field.length === 0) return null
+  const rules = [...verdicts]
+  if (rule.rule_id !== null) endSearch(router, rules, rule.waiting)
+  return { rule, rules, against, eligible: field, choice: chooseFirstToOpen(field, tools) }
 }
 
 function endSearch({ rules }: CompiledRouter, verdicts: RuleVerdict[], verdict: RuleVerdict): void {

@@ -1,4 +1,4 @@
-import type { Change, Decision, Given, RunBook } from './decision.ts'
+import type { ChainHead, Change, Decision, Given, NewEvent, RunBook } from './decision.ts'
 import { type EventDraft, chain, chainStart } from './event-chain.ts'
 
 /** What one transaction does in a run: the run as it is then, the other rows, and the events in their order. */
@@ -7,6 +7,8 @@ export interface Entry {
   book: RunBook
   changes: readonly Change[]
   drafts: readonly EventDraft[]
+  /** Events that belong to no run: what the circuits of tools did. */
+  system?: readonly EventDraft[]
 }
 
 /** One entry after another; each began with the book that the one before it left. */
@@ -14,17 +16,35 @@ export const joined = (first: Entry, second: Entry): Entry => ({
   book: second.book,
   changes: [...first.changes, ...second.changes],
   drafts: [...first.drafts, ...second.drafts],
+  system: [...(first.system ?? []), ...(second.system ?? [])],
 })
 
-/** Chains the events of an entry and changes the run once, however much happened in it. */
+/**
+ * Chains the events of an entry and changes the run once, however much happened in it. Where circuits may move,
+ * `system` is the end of the chain of what belongs to no run.
+ */
 export function entered(
   before: RunBook | null,
-  { book, changes, drafts }: Entry,
+  { book, changes, drafts, system: own = [] }: Entry,
   given: Given,
+  system: ChainHead | null = null,
 ): Pick<Decision<never>, 'changes' | 'events'> {
   const { run_id } = book.run
   const { events, head } = chain(run_id, before ?? chainStart(run_id), drafts, given)
   const runChange: Change = { record: 'run', before, after: { ...book, ...head } }
   // A new run is there before what belongs to it.
-  return { changes: before === null ? [runChange, ...changes] : [...changes, runChange], events }
+  return {
+    changes: before === null ? [runChange, ...changes] : [...changes, runChange],
+    events: [...events, ...systemEvents(system, own, given)],
+  }
+}
+
+export function systemEvents(
+  head: ChainHead | null,
+  drafts: readonly EventDraft[],
+  given: Given,
+): readonly NewEvent[] {
+  if (drafts.length === 0) return []
+  if (head === null) throw new Error('the scope must load the system chain')
+  return chain(null, head, drafts, given).events
 }

@@ -77,7 +77,7 @@ export function moveRun(
   const ended: Ended[] = [...steps, ...open_requests.map((request) => endedRequest(request, given, reason))]
   const tools = toolsAfter(
     open,
-    steps.map((step) => step.after),
+    steps.map(({ after }) => ({ ...after, ended_at: given.now })),
   )
   return {
     book: {
@@ -86,7 +86,7 @@ export function moveRun(
       steps_running: 0,
       requests: { ...requests, open: 0, canceled: requests.canceled + requests.open },
     },
-    changes: [...ended.flatMap(({ changes }) => changes), ...tools],
+    changes: [...ended.flatMap(({ changes }) => changes), ...tools.changes],
     drafts: [...ended.map(({ draft }) => draft), told],
   }
 }

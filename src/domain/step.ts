@@ -6,6 +6,7 @@ import type {
   StepAttempt,
 } from '../contract/step.ts'
 import { LIMITS } from '../contract/limits.ts'
+import type { CircuitAttempt } from './circuit.ts'
 import type { Decision, Given, RunBook, Snapshot } from './decision.ts'
 import { LedgerError } from './error.ts'
 import type { EventDraft } from './event-chain.ts'
@@ -78,14 +79,17 @@ export function completeStepAttempt(
   requireFree(step)
   requireAgreement(body)
   const { entry, after } = attemptEnd(before, given, { book, step }, body)
-  return { result: () => after, ...entered(book, settled(entry, given, NOTHING_OPEN), given) }
+  return { result: () => after, ...entered(book, settled(entry, given, NOTHING_OPEN), given, before.system) }
 }
 
-export type AttemptResult = CompleteStepAttempt & { state_reason?: string }
+export type AttemptResult = CompleteStepAttempt & { state_reason?: string } & Pick<
+    CircuitAttempt,
+    'retry_after_ms'
+  >
 
 /** How a running attempt ends, whoever says so. The snapshot must hold what is known of its tool. */
 export function attemptEnd(
-  before: Pick<Snapshot, 'tools'>,
+  before: Pick<Snapshot, 'tools' | 'thresholds'>,
   given: Given,
   { book, step }: { book: RunBook; step: StepAttempt },
   body: AttemptResult,
@@ -127,7 +131,9 @@ export function attemptEnd(
   }
   const run = { counters, steps_running: book.steps_running - 1 }
   const entry = record(book, given, { before: step, after }, run, draft)
-  return { after, entry: { ...entry, changes: [...entry.changes, ...toolsAfter(before, [after])] } }
+  const ended = { ...after, ended_at: given.now, retry_after_ms: body.retry_after_ms ?? null }
+  const { changes, system } = toolsAfter(before, [ended])
+  return { after, entry: { ...entry, changes: [...entry.changes, ...changes], system } }
 }
 
 export type StepStart = Pick<

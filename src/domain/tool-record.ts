@@ -1,6 +1,7 @@
 import type { StepAttempt } from '../contract/step.ts'
 import type { Rotation, ToolInputs } from '../contract/routing.ts'
 import type { Tool, ToolPause } from '../contract/tool.ts'
+import { type Circuit, circuitInput, shownCircuit } from './circuit.ts'
 import type { CompiledApp, CompiledRouter } from './compiled-router.ts'
 import { type Facts, neverUsed } from './routing.ts'
 import { median } from './scores.ts'
@@ -76,6 +77,7 @@ export const isPaused = (pause: ToolPause | null, now: string): boolean =>
 export interface KnownTool {
   record: ToolRecord
   pause: ToolPause | null
+  circuit: Circuit
 }
 
 /** What a decision at this instant goes by. */
@@ -90,7 +92,8 @@ export function factsOf(
     if (tool === undefined) return neverUsed(tool_id)
     const { running, median_duration_ms } = tool.record
     const paused = isPaused(tool.pause, now)
-    return { tool_id, running, paused, ...decayed(tool.record, now), median_duration_ms }
+    const circuit = circuitInput(tool.circuit, now)
+    return { tool_id, running, paused, ...circuit, ...decayed(tool.record, now), median_duration_ms }
   })
   return { tools, rotations }
 }
@@ -99,7 +102,7 @@ export function factsOf(
 export function shownTool(
   app: CompiledApp,
   { config_version, timeout_seconds }: CompiledRouter,
-  { record, pause }: KnownTool,
+  { record, pause, circuit }: KnownTool,
   now: string,
 ): Tool {
   return {
@@ -118,6 +121,7 @@ export function shownTool(
     durations: shownDurations(record),
     last_used_at: record.last_used_at,
     pause: isPaused(pause, now) ? pause : null,
+    circuit: shownCircuit(circuit),
   }
 }
 

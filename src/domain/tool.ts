@@ -1,34 +1,66 @@
 import type { StepAttempt } from '../contract/step.ts'
-import type { PauseTool, Tool, ToolPause } from '../contract/tool.ts'
+import type { PauseTool, ResetTool, Tool, ToolPause } from '../contract/tool.ts'
 import { canonicalText } from './canonical.ts'
+import {
+  CLOSED,
+  type CircuitAttempt,
+  circuitAfter,
+  circuitDrafts,
+  circuitReset,
+  circuitWith,
+} from './circuit.ts'
 import type { Change, Decision, Given, Routing, Snapshot, ToolBook } from './decision.ts'
 import { LedgerError } from './error.ts'
 import { type EventDraft, chain } from './event-chain.ts'
 import { requireUnbound } from './guard.ts'
-import { type EndedAttempt, attemptEnded, isPaused, newToolRecord, shownTool } from './tool-record.ts'
+import { attemptEnded, isPaused, newToolRecord, shownTool } from './tool-record.ts'
 
 /** A tool that the ledger knows nothing of. */
 export const unknownTool = (tool_id: string): ToolBook => ({
   record: newToolRecord(tool_id),
   pause: null,
+  circuit: CLOSED,
   version: 0,
 })
 
+/** Attempts that have ended: they have an instant of that. `retry_after_ms` is what their worker was told. */
+type Ended = Omit<StepAttempt, 'ended_at'> & Pick<CircuitAttempt, 'ended_at' | 'retry_after_ms'>
+
 /** What the end of attempts says of their tools: one change for each tool, however many of its attempts end. */
-export function toolsAfter({ tools }: Pick<Snapshot, 'tools'>, ended: readonly StepAttempt[]): Change[] {
+export function toolsAfter(
+  { tools, thresholds = null }: Pick<Snapshot, 'tools'> & Partial<Pick<Snapshot, 'thresholds'>>,
+  ended: readonly Ended[],
+): { changes: Change[]; system: EventDraft[] } {
   const after = new Map<string, ToolBook>()
+  const system: EventDraft[] = []
   for (const attempt of ended) {
     const { tool_id } = attempt
-    const { record, pause, version } = after.get(tool_id) ?? tools.get(tool_id) ?? unknownTool(tool_id)
-    const known = attemptEnded(record, attempt as EndedAttempt) // it has ended: it has an instant of that
-    after.set(tool_id, { record: known, pause, version: after.has(tool_id) ? version : version + 1 })
+    const book = after.get(tool_id) ?? tools.get(tool_id) ?? unknownTool(tool_id)
+    const { circuit, moves } = circuitAfter(book.circuit, attempt, thresholds)
+    const version = after.has(tool_id) ? book.version : book.version + 1
+    after.set(tool_id, { ...book, record: attemptEnded(book.record, attempt), circuit, version })
+    system.push(...circuitDrafts(tool_id, moves))
   }
-  return [...after].map(([tool_id, book]) => ({
-    record: 'tool',
-    before: tools.get(tool_id) ?? unknownTool(tool_id),
-    after: book,
-  }))
+  const changes = [...after].map(([tool_id, book]) => toolChange(tools.get(tool_id), book))
+  return { changes, system }
 }
+
+/** An attempt begins. That changes a tool only if its circuit is not closed: then it is the one that is let through. */
+export function attemptBegun(
+  before: ToolBook,
+  { step_attempt_id }: Pick<StepAttempt, 'step_attempt_id'>,
+): { book: ToolBook; changes: Change[]; system: EventDraft[] } {
+  const { circuit, moves } = circuitWith(before.circuit, step_attempt_id)
+  if (circuit === before.circuit) return { book: before, changes: [], system: [] }
+  const book = { ...before, circuit, version: before.version + 1 }
+  return { book, changes: [toolChange(before, book)], system: circuitDrafts(before.record.tool_id, moves) }
+}
+
+export const toolChange = (before: ToolBook | undefined, after: ToolBook): Change => ({
+  record: 'tool',
+  before: before ?? unknownTool(after.record.tool_id),
+  after,
+})
 
 /** The scope must load the active configuration and the end of the system chain. */
 export function pauseTool(before: Snapshot, given: Given, tool_id: string, body: PauseTool): Decision<Tool> {
@@ -38,7 +70,7 @@ export function pauseTool(before: Snapshot, given: Given, tool_id: string, body:
   if (until !== null && until <= given.now) throw untilPassed()
   if (isPaused(book.pause, given.now)) throw refused(tool_id, 'paused', 'pause', ['resume'])
   const pause = { reason: body.reason, until, paused_at: given.now, paused_by: given.caller.actor }
-  return moveTool(before, given, book, { kind: 'tool_paused', pause })
+  return moveTool(before, given, book, pausedDraft(book, 'tool_paused', pause), { pause })
 }
 
 /** A pause that has ended by itself is none. The scope is that of a pause. */
@@ -46,7 +78,20 @@ export function resumeTool(before: Snapshot, given: Given, tool_id: string): Dec
   requireUnbound(given)
   const book = toolOf(before, tool_id)
   if (!isPaused(book.pause, given.now)) throw refused(tool_id, 'not paused', 'resume', ['pause'])
-  return moveTool(before, given, book, { kind: 'tool_resumed', pause: null })
+  return moveTool(before, given, book, pausedDraft(book, 'tool_resumed', null), { pause: null })
+}
+
+const pausedDraft = ({ record }: ToolBook, kind: string, pause: ToolPause | null): EventDraft[] => [
+  { kind, payload_text: canonicalText({ tool: { tool_id: record.tool_id, pause } }) },
+]
+
+/** Somebody knows that the tool works again. The scope is that of a pause. */
+export function resetTool(before: Snapshot, given: Given, tool_id: string, body: ResetTool): Decision<Tool> {
+  requireUnbound(given)
+  const book = toolOf(before, tool_id)
+  const { circuit, moves } = circuitReset(book.circuit)
+  const { reason } = body
+  return moveTool(before, given, book, circuitDrafts(tool_id, moves, { reason }), { circuit })
 }
 
 /** The scope must load the active configuration. */
@@ -72,16 +117,14 @@ function moveTool(
   { system, routing }: Snapshot,
   given: Given,
   book: ToolBook,
-  { kind, pause }: { kind: string; pause: ToolPause | null },
+  drafts: EventDraft[],
+  moved: Partial<Pick<ToolBook, 'pause' | 'circuit'>>,
 ): Decision<Tool> {
   if (system === null) throw new Error('the scope must load the system chain')
-  const { record, version } = book
-  const after: ToolBook = { record, pause, version: version + 1 }
-  const payload_text = canonicalText({ tool: { tool_id: record.tool_id, pause } })
-  const draft: EventDraft = { kind, payload_text }
-  const { events } = chain(null, system, [draft], given)
+  const after: ToolBook = { ...book, ...moved, version: book.version + 1 }
+  const { events } = chain(null, system, drafts, given)
   return {
-    changes: [{ record: 'tool', before: book, after }],
+    changes: [toolChange(book, after)],
     events,
     result: () => shown(routing!, after, given.now),
   }

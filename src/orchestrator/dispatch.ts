@@ -120,7 +120,7 @@ async function claimOnce(
   const { now } = givenFor(call)
   const { projects } = call.caller
   const limit = max ?? 1
-  const scope: Scope = { worker_id, queue: { worker_id, tools, limit, now, projects } }
+  const scope: Scope = { worker_id, queue: { worker_id, tools, limit, now, projects }, system: 'circuits' }
   let full: ReadonlySet<string> = new Set()
   const outcome = await write(call, scope, (before, given) => {
     const { result, ...decision } = claimRequests(before, given, body)
@@ -146,12 +146,11 @@ const leaseCases = ({ store, givenFor, write }: Parts) =>
     completeExecutionRequest(call, execution_request_id, body, claim_next) {
       const { projects } = call.caller
       const next = claim_next ? { next: { now: givenFor(call).now, projects } } : {}
-      return write(call, { execution_request_id, lease: true, ...next }, (before, given) =>
-        completeRequest(before, given, body, claim_next),
-      )
+      const scope: Scope = { execution_request_id, lease: true, system: 'circuits', ...next }
+      return write(call, scope, (before, given) => completeRequest(before, given, body, claim_next))
     },
     failExecutionRequest: (call, execution_request_id, body) =>
-      write(call, { execution_request_id, lease: true, open: true }, (before, given) =>
+      write(call, { execution_request_id, lease: true, open: true, system: true }, (before, given) =>
         failRequest(before, given, body),
       ),
     rejectExecutionRequest: (call, execution_request_id, body) =>

@@ -1,3 +1,4 @@
+import type { Circuit } from '../domain/circuit.ts'
 import type { Change } from '../domain/decision.ts'
 import { type Waiters, createWaiters } from './waiters.ts'
 
@@ -17,6 +18,10 @@ export function createHub(): Hub {
   const starving = new Set<string>()
   let due: (instant: string) => void = () => {}
 
+  const publishCircuit = (before: Circuit, after: Circuit): void => {
+    if (after.state === 'open' && after.open_until !== before.open_until) due(after.open_until!)
+    if (after.state === 'closed' && before.state !== 'closed') waiters.offerAll()
+  }
   const publish = (change: Change, now: string): void => {
     switch (change.record) {
       case 'execution_request':
@@ -35,7 +40,7 @@ export function createHub(): Hub {
       case 'tool':
         if (change.after.pause?.until != null) due(change.after.pause.until)
         if (change.before.pause !== null && change.after.pause === null) waiters.offerAll()
-        return
+        return publishCircuit(change.before.circuit, change.after.circuit)
       case 'activation':
         return waiters.offerAll()
       default: // nobody waits for the others

@@ -143,7 +143,9 @@ const stepWrites = (write: WriteOnce) =>
         createStepAttempt(before, given, body),
       ),
     completeStepAttempt: (call, step_attempt_id, body) =>
-      write(call, { step_attempt_id }, (before, given) => completeStepAttempt(before, given, body)),
+      write(call, { step_attempt_id, system: body.status === 'failed' || 'circuits' }, (before, given) =>
+        completeStepAttempt(before, given, body),
+      ),
     retryStepAttempt: (call, step_attempt_id, body) =>
       write(call, { step_attempt_id, newest_at: 'step' }, (before, given) =>
         retryStepAttempt(before, given, body),

@@ -4,7 +4,7 @@ import type { ExplainResult, ReplayResult } from '../contract/route-explain.ts'
 import type { CreatedRouterConfig, RouterConfigDiff } from '../contract/router-config.ts'
 import type { RouteDecision } from '../contract/routing.ts'
 import type { Task } from '../contract/task.ts'
-import type { PauseTool, Tool, ToolsQuery } from '../contract/tool.ts'
+import type { PauseTool, ResetTool, Tool, ToolsQuery } from '../contract/tool.ts'
 import {
   type ActivatedConfig,
   activateRouterConfig,
@@ -23,7 +23,7 @@ import {
   seedOf,
   unknownVersion,
 } from '../domain/route-decision.ts'
-import { getTool, pauseTool, resumeTool } from '../domain/tool.ts'
+import { getTool, pauseTool, resetTool, resumeTool } from '../domain/tool.ts'
 import type { Store } from '../store/store.ts'
 import { type Call, type GivenFor, OWN_CALL, type Write, type WriteOnce } from './call.ts'
 
@@ -54,6 +54,7 @@ export interface RouterCases {
   getTool(tool_id: string): Promise<Tool>
   pauseTool: Write<PauseTool, Tool>
   resumeTool(call: Call<Tool>, tool_id: string): Promise<Outcome<Tool>>
+  resetTool: Write<ResetTool, Tool>
 }
 
 interface Parts {
@@ -124,6 +125,10 @@ const toolCases = ({ store, givenFor, write }: Parts) =>
       ),
     resumeTool: (call, tool_id) =>
       write(call, { routing: 'active', system: true }, (before, given) => resumeTool(before, given, tool_id)),
+    resetTool: (call, tool_id, body) =>
+      write(call, { routing: 'active', system: true }, (before, given) =>
+        resetTool(before, given, tool_id, body),
+      ),
   }) satisfies Partial<RouterCases>
 
 export const routeScope = ({ run_id }: Task): Scope =>

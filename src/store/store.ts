@@ -66,7 +66,7 @@ export interface Store extends StoreReads {
   readChain(run_id: string, after: { run_seq: number; limit: number }): Promise<LedgerEvent[]>
   /** Requests whose lease, attempt or wait is over at that instant. */
   dueRequests(now: string, limit: number): Promise<string[]>
-  /** The tools of what can be claimed since then, one for each request. */
+  /** The tools of what can be claimed since then: one for each request, and for each circuit that lets one through. */
   availableTools(after: string, now: string): Promise<string[]>
   /** The tools whose pause has ended by itself since then. */
   resumedTools(after: string, now: string): Promise<string[]>

@@ -23,8 +23,8 @@ const commandsOf = (name: string, state: string): string[] =>
     .map(({ command }) => command)
 
 describe('the state machines', () => {
-  it('are those of runs, of step attempts and of execution requests', () => {
-    expect(machines.map(({ name }) => name)).toEqual(['run', 'step_attempt', 'execution_request'])
+  it('are those of runs, of step attempts, of execution requests and of circuits', () => {
+    expect(machines.map(({ name }) => name)).toEqual(['run', 'step_attempt', 'execution_request', 'circuit'])
   })
 
   it.each([
@@ -42,6 +42,9 @@ describe('the state machines', () => {
     ['execution_request', 'queued', ['claim', 'expire', 'cancel']],
     ['execution_request', 'claimed', ['succeed', 'requeue', 'fail', 'cancel', 'confirm_cancel']],
     ['execution_request', 'canceled', []],
+    ['circuit', 'closed', ['trip']],
+    ['circuit', 'open', ['probe', 'reset']],
+    ['circuit', 'half_open', ['trip', 'recover', 'reset']],
   ])('of a %s that is %s allow %j', (name, state, commands) => {
     expect(commandsOf(name, state).sort()).toEqual([...commands].sort())
   })
@@ -57,6 +60,7 @@ describe('the state machines', () => {
       ['canceled', 'quarantined', 'succeeded'],
       ['canceled', 'failed', 'succeeded'],
       ['canceled', 'failed', 'succeeded'],
+      [],
     ])
   })
 

@@ -174,7 +174,13 @@ export const READS = OPERATIONS.filter(({ method }) => method === 'GET')
 /** Their only body is `{}`. */
 export const WITHOUT_CHOICE = ['startRun', 'activateRouterConfig', 'resumeTool']
 
-const OF_ADMINISTRATORS = ['createRouterConfig', 'activateRouterConfig', 'pauseTool', 'resumeTool']
+const OF_ADMINISTRATORS = [
+  'createRouterConfig',
+  'activateRouterConfig',
+  'pauseTool',
+  'resumeTool',
+  'resetTool',
+]
 
 /** What a key needs for it. */
 export function scopeOf(operation: KnownOperation): KeyScope {

@@ -59,13 +59,18 @@ export const configuration: fc.Arbitrary<RouterConfig> = fc
       apps: fc.constant(apps),
       rules: fc.array(aRule(Object.keys(apps)), { maxLength: 5 }),
       strategy: fc.constantFrom(...STRATEGIES),
+      all_open: maybe(fc.constantFrom('wait' as const, 'fail' as const)),
     }),
   )
-  .map(({ apps, rules, strategy }) =>
+  .map(({ apps, rules, strategy, all_open }) =>
     aConfig({
       apps,
       rules: rules.map((rule, place) => ({ id: `rule-${place}`, ...rule })),
-      defaults: { strategy, auto: { exploration: 0.3 } },
+      defaults: {
+        strategy,
+        auto: { exploration: 0.3 },
+        ...(all_open === undefined ? {} : { when_all_open: all_open }),
+      },
     }),
   )
 
@@ -83,13 +88,22 @@ export const task: fc.Arbitrary<Task> = fc
   })
   .map(record)
 
-export const aTool: fc.Arbitrary<Omit<ToolInputs, 'tool_id'>> = fc.record({
-  running: fc.integer({ min: 0, max: 3 }),
-  paused: fc.boolean(),
-  successes: fc.double({ min: 0, max: 50, noNaN: true }),
-  failures: fc.double({ min: 0, max: 50, noNaN: true }),
-  median_duration_ms: fc.option(fc.double({ min: 0, max: 1e6, noNaN: true })),
-})
+export const aTool: fc.Arbitrary<Omit<ToolInputs, 'tool_id'>> = fc
+  .record({
+    running: fc.integer({ min: 0, max: 3 }),
+    paused: fc.boolean(),
+    successes: fc.double({ min: 0, max: 50, noNaN: true }),
+    failures: fc.double({ min: 0, max: 50, noNaN: true }),
+    median_duration_ms: fc.option(fc.double({ min: 0, max: 1e6, noNaN: true })),
+    circuit: maybe(
+      fc.record({
+        state: fc.constantFrom('open' as const, 'half_open' as const),
+        open_until: fc.constantFrom('2026-01-05T09:31:00.000Z', '2026-01-05T09:32:00.000Z'),
+        takes_probe: fc.boolean(),
+      }),
+    ),
+  })
+  .map(({ circuit, ...tool }) => (circuit === undefined ? tool : { ...tool, circuit }))
 
 export const facts: fc.Arbitrary<Facts> = fc.record({
   tools: fc.tuple(...TOOLS.map((tool_id) => aTool.map((tool) => ({ tool_id, ...tool })))),

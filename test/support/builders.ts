@@ -121,6 +121,7 @@ export const aSnapshot = (facts: Partial<Snapshot> = {}): Snapshot => ({
   newest: null,
   system: null,
   tools: new Map(),
+  thresholds: null,
   activation: null,
   config_version_max: 0,
   config: null,

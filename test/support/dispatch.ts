@@ -97,10 +97,14 @@ export class Desk {
     const { worker_id, tools } = body
     const limit = body.max ?? 1
     const queue = { worker_id, tools, limit, now: this.now, projects: projects ?? null }
-    return this.write({ worker_id, queue }, (before, given) => claimRequests(before, given, body), {
-      ...ANYBODY,
-      projects: projects ?? null,
-    })
+    return this.write(
+      { worker_id, queue, system: 'circuits' },
+      (before, given) => claimRequests(before, given, body),
+      {
+        ...ANYBODY,
+        projects: projects ?? null,
+      },
+    )
   }
 
   /** The one request that is there for the worker. */
@@ -119,13 +123,13 @@ export class Desk {
 
   complete(held: Held, body: Partial<CompleteExecutionRequest> = {}, claim_next = false) {
     const next = claim_next ? { next: { now: this.now, projects: null } } : {}
-    return this.write({ ...this.#leased(held), open: false, ...next }, (before, given) =>
+    return this.write({ ...this.#leased(held), open: false, system: 'circuits', ...next }, (before, given) =>
       completeRequest(before, given, { ...tokenOf(held), ...body }, claim_next),
     )
   }
 
   fail(held: Held, error_class = 'tool_error', body: Partial<FailExecutionRequest> = {}) {
-    return this.write(this.#leased(held), (before, given) =>
+    return this.write({ ...this.#leased(held), system: true }, (before, given) =>
       failRequest(before, given, { ...tokenOf(held), error: { class: error_class }, ...body }),
     )
   }
@@ -181,7 +185,9 @@ export class Desk {
   }
 
   completeStep({ step_attempt_id }: Pick<StepAttempt, 'step_attempt_id'>, status: 'succeeded' | 'failed') {
-    return this.write({ step_attempt_id }, (before, given) => completeStepAttempt(before, given, { status }))
+    return this.write({ step_attempt_id, system: true }, (before, given) =>
+      completeStepAttempt(before, given, { status }),
+    )
   }
 
   retryStep({ step_attempt_id }: Pick<StepAttempt, 'step_attempt_id'>) {

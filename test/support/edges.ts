@@ -1,6 +1,8 @@
+import type { CircuitState } from '../../src/contract/circuit.ts'
 import type { ExecutionRequestState } from '../../src/contract/execution-request.ts'
 import type { RunState } from '../../src/contract/run.ts'
 import type { StepAttemptState } from '../../src/contract/step.ts'
+import type { CircuitCommand } from '../../src/domain/circuit-machine.ts'
 import type { RequestCommand } from '../../src/domain/request-machine.ts'
 import type { RunCommand } from '../../src/domain/run-machine.ts'
 import type { StepCommand } from '../../src/domain/step-machine.ts'
@@ -40,6 +42,16 @@ export const REQUEST_EDGES: readonly Row<ExecutionRequestState, RequestCommand>[
   ['claimed', 'fail', 'failed', 'request_completed'],
   ['claimed', 'cancel', 'claimed', 'request_cancel_requested'],
   ['claimed', 'confirm_cancel', 'canceled', 'request_completed'],
+]
+
+/** What a circuit may do. */
+export const CIRCUIT_EDGES: readonly Row<CircuitState, CircuitCommand>[] = [
+  ['closed', 'trip', 'open', 'circuit_opened'],
+  ['open', 'probe', 'half_open', 'circuit_half_opened'],
+  ['open', 'reset', 'closed', 'circuit_closed'],
+  ['half_open', 'trip', 'open', 'circuit_opened'],
+  ['half_open', 'recover', 'closed', 'circuit_closed'],
+  ['half_open', 'reset', 'closed', 'circuit_closed'],
 ]
 
 /** Every state with every command, and the edge where there is one. */

@@ -112,7 +112,9 @@ export function ledgerOf(store: Store, { start = NOW, step_ms = 1_000 } = {}) {
       body: CompleteStepAttempt,
       who: With = {},
     ): Promise<StepAttempt> =>
-      write({ step_attempt_id }, who, (before, given) => completeStepAttempt(before, given, body)),
+      write({ step_attempt_id, system: body.status === 'failed' || 'circuits' }, who, (before, given) =>
+        completeStepAttempt(before, given, body),
+      ),
     retryStep: (step_attempt_id: string, who: With = {}): Promise<StepAttempt> =>
       write({ step_attempt_id, newest_at: 'step' }, who, (before, given) =>
         retryStepAttempt(before, given, {}),

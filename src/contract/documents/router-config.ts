@@ -1,6 +1,6 @@
 import { type Static, type TObject, type TProperties, Type } from '@sinclair/typebox'
 import { Complexity, Priority, RiskTier } from '../classification.ts'
-import { DEFAULTS } from '../defaults.ts'
+import { CIRCUIT_DEFAULTS, DEFAULTS } from '../defaults.ts'
 import { LABEL_KEY_PATTERN, LIMITS } from '../limits.ts'
 import { named, ref, words } from '../named.ts'
 import { Strategy } from '../strategy.ts'
@@ -43,6 +43,54 @@ export const AppLimits = part(
   'Bounds of an app.',
 )
 
+const seconds = (description: string, maximum: number, standard: number) =>
+  Type.Optional(integer(`${description}, 1 to ${maximum}.`, { default: standard }))
+
+export const AppCircuit = part(
+  'AppCircuit',
+  {
+    failures_in_row: Type.Optional(
+      integer(`It opens after this many failures in a row, 1 to ${LIMITS.circuit_failures}.`, {
+        default: CIRCUIT_DEFAULTS.failures_in_row,
+      }),
+    ),
+    failure_rate: Type.Optional(
+      Type.Number({
+        description: 'It opens when a larger share than this of the attempts in the window failed, 0 to 1.',
+        default: CIRCUIT_DEFAULTS.failure_rate,
+      }),
+    ),
+    min_attempts: Type.Optional(
+      integer(`The fewest attempts that have a share, 1 to ${LIMITS.circuit_attempts}.`, {
+        default: CIRCUIT_DEFAULTS.min_attempts,
+      }),
+    ),
+    window_seconds: seconds(
+      'How far the window goes back',
+      LIMITS.circuit_window_seconds,
+      CIRCUIT_DEFAULTS.window_seconds,
+    ),
+    open_seconds: seconds(
+      'How long it opens the first time',
+      LIMITS.circuit_open_seconds,
+      CIRCUIT_DEFAULTS.open_seconds,
+    ),
+    max_open_seconds: seconds(
+      'How long it opens at most, however many probes fail',
+      LIMITS.circuit_open_seconds,
+      CIRCUIT_DEFAULTS.max_open_seconds,
+    ),
+  },
+  'When an app counts as broken, and for how long it is left alone.',
+)
+
+export const WhenAllOpen = words(
+  'WhenAllOpen',
+  ['wait', 'fail'],
+  'What becomes of a task where nothing but open circuits keeps it from every tool: it waits for the first that lets an attempt through, or is unroutable.',
+)
+export type WhenAllOpen = Static<typeof WhenAllOpen>
+
 export const RouterApp = part(
   'RouterApp',
   {
@@ -60,6 +108,7 @@ export const RouterApp = part(
     cost_per_call_usd_micros: Type.Optional(
       integer('What one call costs, in millionths of a US dollar; absent is unknown.'),
     ),
+    circuit: Type.Optional(ref(AppCircuit)),
   },
   'An app: a tool that tasks can be routed to.',
 )
@@ -171,6 +220,11 @@ export const RouterDefaults = part(
     ),
     strategy: Type.Optional(ref(Strategy, { description: 'Of rules without one; absent is `fixed`.' })),
     auto: Type.Optional(ref(AutoDefaults)),
+    when_all_open: Type.Optional(
+      ref(WhenAllOpen, {
+        description: 'Where only open circuits keep a task from every tool; absent is `wait`.',
+      }),
+    ),
   },
   'What holds where neither the task nor the rule nor the app says otherwise.',
 )

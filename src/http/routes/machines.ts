@@ -1,5 +1,6 @@
 import { StateMachineList } from '../../contract/machine.ts'
 import { ref } from '../../contract/named.ts'
+import { circuitMachine } from '../../domain/circuit-machine.ts'
 import { describeMachine } from '../../domain/machine.ts'
 import { requestMachine } from '../../domain/request-machine.ts'
 import { runMachine } from '../../domain/run-machine.ts'
@@ -10,7 +11,12 @@ import { reads } from '../operation.ts'
 
 export function machineRoutes(app: App): void {
   const machines = {
-    items: [describeMachine(runMachine), describeMachine(stepMachine), describeMachine(requestMachine)],
+    items: [
+      describeMachine(runMachine),
+      describeMachine(stepMachine),
+      describeMachine(requestMachine),
+      describeMachine(circuitMachine),
+    ],
   }
   const listStateMachines = reads(
     {

@@ -1,5 +1,13 @@
 import { ref } from '../../contract/named.ts'
-import { PauseTool, ResumeTool, Tool, ToolPage, ToolParams, ToolsQuery } from '../../contract/tool.ts'
+import {
+  PauseTool,
+  ResetTool,
+  ResumeTool,
+  Tool,
+  ToolPage,
+  ToolParams,
+  ToolsQuery,
+} from '../../contract/tool.ts'
 import { type Present, answerWrite, sendJson, sendPage } from '../answers.ts'
 import type { App, RouteDeps } from '../deps.ts'
 import { lists, reads, writes } from '../operation.ts'
@@ -12,6 +20,7 @@ const params = ToolParams
 export function toolRoutes(app: App, deps: RouteDeps): void {
   readings(app, deps)
   pauses(app, deps)
+  circuits(app, deps)
 }
 
 function readings(app: App, { orchestrator }: RouteDeps): void {
@@ -36,7 +45,7 @@ function readings(app: App, { orchestrator }: RouteDeps): void {
       tag,
       summary: 'Read a tool',
       description:
-        'What it can do, how it has done lately, and whether it is paused. It has no version: what is known of it fades with time.',
+        'What it can do, how it has done lately, whether it is paused, and whether its circuit keeps work away from it. It has no version: what is known of it fades with time.',
       problems: ['tool_not_found'],
     },
     ref(Tool),
@@ -87,5 +96,25 @@ function pauses(app: App, { orchestrator }: RouteDeps): void {
   )
   app.post('/v1/tools/:tool_id/resume', { schema: resumeTool, config: admin }, (request, reply) =>
     answerWrite(request, reply, moved, (call) => orchestrator.resumeTool(call, request.params.tool_id)),
+  )
+}
+
+function circuits(app: App, { orchestrator }: RouteDeps): void {
+  const resetTool = writes(
+    {
+      operationId: 'resetTool',
+      tag,
+      summary: 'Close the circuit of a tool',
+      description:
+        'The tool works again, and you know it: its circuit closes without a probe, and what it counted is forgotten. A circuit that is closed needs no reset.',
+      problems: ['tool_not_found', 'transition_refused'],
+    },
+    answer,
+    { params, body: ref(ResetTool) },
+  )
+  app.post('/v1/tools/:tool_id/reset', { schema: resetTool, config: admin }, (request, reply) =>
+    answerWrite(request, reply, moved, (call) =>
+      orchestrator.resetTool(call, request.params.tool_id, request.body),
+    ),
   )
 }

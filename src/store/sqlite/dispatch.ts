@@ -14,6 +14,7 @@ import type { ExecutionRequest } from '../../contract/execution-request.ts'
 import { LIMITS } from '../../contract/limits.ts'
 import { rankOf } from '../../domain/claim.ts'
 import type { CompiledRouter } from '../../domain/compiled-router.ts'
+import { unknownTool } from '../../domain/tool.ts'
 import type { Connection } from './connection.ts'
 import { REQUEST_COLUMNS, decodeRequest } from './execution-requests.ts'
 import { leasesTable } from './leases.ts'
@@ -96,11 +97,15 @@ const toolNow = (
   tool_id: string,
   router: CompiledRouter | null,
   { leases, getTool }: Pick<DispatchTables, 'leases'> & Pick<Beside, 'getTool'>,
-): QueueTool => ({
-  leased: leases.count(tool_id),
-  max_parallel: router?.apps[router.places.get(tool_id) ?? -1]?.max_parallel ?? null,
-  pause: getTool(tool_id)?.pause ?? null,
-})
+): QueueTool => {
+  const book = getTool(tool_id) ?? unknownTool(tool_id)
+  return {
+    leased: leases.count(tool_id),
+    max_parallel: router?.apps[router.places.get(tool_id) ?? -1]?.max_parallel ?? null,
+    pause: book.pause,
+    book,
+  }
+}
 
 function surroundingsOf(
   { leases, workers, ahead }: DispatchTables,
@@ -184,6 +189,11 @@ function dueReader(db: Connection) {
     db,
     'SELECT tool_id FROM tools INDEXED BY tools_paused WHERE paused_until > ? AND paused_until <= ?',
   )
+  const half_opened = prepareRaw(
+    db,
+    `SELECT tool_id FROM tools
+     WHERE circuit_state = 'open' AND circuit_open_until > ? AND circuit_open_until <= ?`,
+  )
   const next = prepareRaw(
     db,
     `SELECT min(instant) FROM (
@@ -192,20 +202,23 @@ function dueReader(db: Connection) {
        UNION ALL SELECT min(available_at) FROM execution_requests INDEXED BY execution_requests_available
          WHERE state = 'queued' AND available_at > ?
        UNION ALL SELECT min(paused_until) FROM tools INDEXED BY tools_paused WHERE paused_until > ?
+       UNION ALL SELECT min(circuit_open_until) FROM tools WHERE circuit_state = 'open' AND circuit_open_until > ?
      )`,
   )
   return {
     /** Requests whose lease, attempt or wait is over. */
     requests: (now: string, limit: number): string[] =>
       [...leases.all([now, limit]), ...waiting.all([now, limit])].map(([id]) => id as string),
-    /** The tools of what can be claimed since then, one for each request. */
+    /** The tools of what can be claimed since then, one for each request, and one for each circuit. */
     available: (after: string, now: string): string[] =>
-      available.all([after, now]).map(([tool_id]) => tool_id as string),
+      [...available.all([after, now]), ...half_opened.all([after, now])].map(
+        ([tool_id]) => tool_id as string,
+      ),
     /** The tools whose pause has ended by itself since then. */
     resumed: (after: string, now: string): string[] =>
       resumed.all([after, now]).map(([tool_id]) => tool_id as string),
     /** Null if nothing will happen by itself. */
-    next: (now: string): string | null => (next.get([now, now])?.[0] as string | null) ?? null,
+    next: (now: string): string | null => (next.get([now, now, now])?.[0] as string | null) ?? null,
   }
 }
 

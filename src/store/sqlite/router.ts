@@ -1,3 +1,4 @@
+import type { CircuitThresholds } from '../../domain/circuit.ts'
 import type { CompiledRouter } from '../../domain/compiled-router.ts'
 import type { Change, Routing, Scope, Snapshot, ToolBook } from '../../domain/decision.ts'
 import { seesRoute } from '../../domain/route-decision.ts'
@@ -71,6 +72,11 @@ function activeRouting({ configs, rotations, tools }: RouterTables): Routing | n
     tools: tools.of([...router.places.keys()]),
     rotations: takesTurns ? rotations.of(router.config_version) : [],
   }
+}
+
+/** Of the tool of an attempt that is running, by the active configuration. */
+export function thresholdsOf(router: CompiledRouter | null, attempt: StepAttempt): CircuitThresholds | null {
+  return router?.apps[router.places.get(attempt.tool_id) ?? -1]?.circuit ?? null
 }
 
 /** The tools of attempts that are running, as far as their ends need them: only those say something of a tool. */

@@ -1,4 +1,4 @@
-import type { Change, Decision, Scope, Snapshot } from '../../domain/decision.ts'
+import type { Change, Decision, Queue, Scope, Snapshot } from '../../domain/decision.ts'
 import { sees } from '../../domain/guard.ts'
 import type { Store, StoreReads, Viewer } from '../store.ts'
 import { backtests } from './backtests.ts'
@@ -17,6 +17,7 @@ import {
   loadRouter,
   routerReads,
   routerTables,
+  thresholdsOf,
   toolsOfAttempts,
   writeRouter,
 } from './router.ts'
@@ -108,12 +109,8 @@ function loader({
   router,
   dispatch,
 }: Tables): (scope: Scope) => Snapshot {
-  const beside = {
-    getRun: runs.get,
-    activeRouter: () => activeRouter(router),
-    getTool: router.tools.kept,
-  }
   return (scope) => {
+    const beside = besideOf(runs, router)
     const { execution_request_id, newest_at } = scope
     const request = execution_request_id === undefined ? null : requests.get(execution_request_id)
     const step_attempt_id = scope.step_attempt_id ?? (scope.lease === true ? request?.step_attempt_id : null)
@@ -122,21 +119,42 @@ function loader({
     const run = run_id === undefined ? null : runs.get(run_id)
     const sequence = newest_at === 'step' ? step_attempt?.sequence : newest_at
     const asks = scope.open === true && run !== null ? run : null
+    const ends = scope.system !== undefined && step_attempt?.state === 'running' ? step_attempt : null
     const running = asks !== null && asks.steps_running > 0 ? steps.running(run_id!) : []
+    const tools = toolsOfAttempts(router, [step_attempt, ...running])
+    const work = loadDispatch(dispatch, scope, request, beside)
     return {
       run,
       step_attempt,
       request,
       running,
       open_requests: asks !== null && asks.requests.open > 0 ? requests.open(run_id!) : [],
-      tools: toolsOfAttempts(router, [step_attempt, ...running]),
+      tools,
+      thresholds: ends === null ? null : thresholdsOf(beside.activeRouter(), ends),
       newest: run === null || sequence === undefined ? null : steps.newest(run_id!, sequence),
-      system: scope.system === true ? events.systemHead() : null,
+      system: asksSystem(scope, tools, work.queue) ? events.systemHead() : null,
       ...loadRouter(router, scope),
-      ...loadDispatch(dispatch, scope, request, beside),
+      ...work,
       remembered: scope.claim == null ? null : keys.get(scope.claim.key),
     }
   }
+}
+
+/** What other tables give, each asked at most once. */
+function besideOf(runs: Tables['runs'], router: Tables['router']) {
+  let active: ReturnType<typeof activeRouter> | undefined
+  return {
+    getRun: runs.get,
+    activeRouter: () => (active ??= activeRouter(router)),
+    getTool: router.tools.kept,
+  }
+}
+
+/** Circuits move seldom: only then the end of their chain is worth a look. */
+function asksSystem({ system }: Scope, tools: Snapshot['tools'], queue: Queue | null): boolean {
+  if (system !== 'circuits') return system === true
+  const books = [...tools.values(), ...[...(queue?.tools.values() ?? [])].map(({ book }) => book)]
+  return books.some(({ circuit }) => circuit.state !== 'closed')
 }
 
 /** All of it inside the transaction that the group holds open. */

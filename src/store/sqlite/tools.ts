@@ -1,6 +1,7 @@
 import type { Page } from '../../contract/common.ts'
 import { LIMITS } from '../../contract/limits.ts'
 import type { Tool, ToolPause, ToolsQuery } from '../../contract/tool.ts'
+import { CLOSED, type Circuit } from '../../domain/circuit.ts'
 import type { Routing, ToolBook } from '../../domain/decision.ts'
 import { shown, unknownTool } from '../../domain/tool.ts'
 import { decodeCursor, encodeCursor } from '../cursor.ts'
@@ -22,9 +23,17 @@ const COLUMNS = [
   'paused_by_type',
   'paused_by_id',
   'version',
+  'circuit_state',
+  'circuit_reason',
+  'circuit_opened_at',
+  'circuit_open_until',
+  'circuit_open_seconds',
+  'circuit_failures_in_row',
+  'circuit_window',
+  'circuit_probe',
 ] as const
 
-const encode = ({ record, pause, version }: ToolBook): Cell[] => [
+const encode = ({ record, pause, version, circuit }: ToolBook): Cell[] => [
   record.tool_id,
   record.successes,
   record.failures,
@@ -38,6 +47,14 @@ const encode = ({ record, pause, version }: ToolBook): Cell[] => [
   pause?.paused_by.type ?? null,
   pause?.paused_by.id ?? null,
   version,
+  circuit.state,
+  circuit.reason,
+  circuit.opened_at,
+  circuit.open_until,
+  circuit.open_seconds,
+  circuit.failures_in_row,
+  JSON.stringify(circuit.window),
+  circuit.probe,
 ]
 
 /** What the running attempts say: how many there are, and when the last of them began. */
@@ -63,8 +80,21 @@ function decode(row: Row, { count, started }: Running): ToolBook {
     median_duration_ms: row[5],
     last_used_at: later(row[6] as string | null, started as string | null),
   } as ToolBook['record']
-  return { record, pause: decodePause(row), version: (row[12] as number | null) ?? 0 }
+  const version = (row[12] as number | null) ?? 0
+  return { record, pause: decodePause(row), version, circuit: version === 0 ? CLOSED : decodeCircuit(row) }
 }
+
+const decodeCircuit = (row: Row): Circuit =>
+  ({
+    state: row[13],
+    reason: row[14],
+    opened_at: row[15],
+    open_until: row[16],
+    open_seconds: row[17],
+    failures_in_row: row[18],
+    window: JSON.parse(row[19] as string) as Circuit['window'],
+    probe: row[20],
+  }) as Circuit
 
 const decodePause = (row: Row): ToolPause | null =>
   row[7] === null

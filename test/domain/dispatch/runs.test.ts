@@ -121,7 +121,7 @@ describe('a run whose completion is auto', () => {
 describe('a run whose completion is manual', () => {
   it('does not end with its requests, and does not succeed before them', async () => {
     const { run_id, items } = await aRunWith(2, { completion: 'manual' }, 1)
-    await desk.fail(items[0]!, 'auth')
+    await desk.fail(items[0]!, 'tool_error', { retryable: false })
     expect(await stateOf(run_id)).toBe('running')
     expect((await refusalOf(desk.succeedRun(run_id))).code).toBe('requests_open')
     await desk.complete(await desk.claimOne())

@@ -11,6 +11,7 @@ import { RouteDecision } from '../../../src/contract/routing.ts'
 import { Task } from '../../../src/contract/task.ts'
 import { Tool } from '../../../src/contract/tool.ts'
 import { addDecision, backtestResult, beginBacktest } from '../../../src/domain/backtest.ts'
+import { CLOSED } from '../../../src/domain/circuit.ts'
 import { compileRouterConfig } from '../../../src/domain/compiled-router.ts'
 import { buildRequest } from '../../../src/domain/request.ts'
 import { explain } from '../../../src/domain/route-explain.ts'
@@ -53,7 +54,7 @@ describe('what is decided fits the contract', () => {
         const period = { created_after: decision.created_at, created_before: decision.created_at }
         expect(checks.backtest(backtestResult(test, period))).toEqual([])
         for (const app of router.apps) {
-          const known = { record: newToolRecord(app.tool_id), pause: null }
+          const known = { record: newToolRecord(app.tool_id), pause: null, circuit: CLOSED }
           expect(checks.tool(shownTool(app, router, known, decision.created_at))).toEqual([])
         }
       }),

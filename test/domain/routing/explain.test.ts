@@ -197,12 +197,19 @@ function carriedOut({ edit, value }: RouteEdit, tool_id: string, task: Task, fac
     ...facts,
     tools: facts.tools.map((tool) => (tool.tool_id === tool_id ? { ...tool, ...change } : tool)),
   })
+  const closed = {
+    ...facts,
+    tools: facts.tools.map(({ circuit, ...tool }) =>
+      tool.tool_id === tool_id || circuit === undefined ? tool : { ...tool, circuit },
+    ),
+  }
   const classified = {
     ...task,
     classification: { ...task.classification, [edit.slice('set_'.length)]: value },
   }
   const edits: Record<RouteEditKind, { task: Task; facts: Facts }> = {
     lift_pause: { task, facts: toolWith({ paused: false }) },
+    close_circuit: { task, facts: closed },
     lift_load: { task, facts: toolWith({ running: 0 }) },
     drop_from_excluded: {
       task: { ...task, excluded_tools: excluded_tools.filter((name) => name !== tool_id) },
@@ -278,9 +285,9 @@ describe('a decision in words', () => {
   it('lets words stand for themselves that it does not know', () => {
     const { decision } = route(router)
     const [first, ...rest] = decision.candidates
-    const later = { ...first!, reason_codes: ['circuit_open' as never], eligible: false }
+    const later = { ...first!, reason_codes: ['of_tomorrow' as never], eligible: false }
     expect(sentencesFor({ ...decision, candidates: [later, ...rest] }).candidates[0]).toBe(
-      'aider was not eligible: circuit_open.',
+      'aider was not eligible: of_tomorrow.',
     )
   })
 })

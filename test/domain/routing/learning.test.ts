@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import type { CompiledRouter } from '../../../src/domain/compiled-router.ts'
 import { decide } from '../../../src/domain/routing.ts'
+import { CLOSED } from '../../../src/domain/circuit.ts'
 import { type KnownTool, attemptEnded, factsOf, newToolRecord } from '../../../src/domain/tool-record.ts'
 import { aRouter, aTask, given } from '../../support/routing.ts'
 import { attemptStarted } from '../../support/router-check.ts'
@@ -44,7 +45,8 @@ class World {
     const state = (tries * 7) % 10 < succeeds ? 'succeeded' : 'failed'
     const [started_at, ended_at] = [at(this.now), at(this.now + takes_ms)]
     const end = { state, error_class: null, started_at, ended_at } as const
-    this.known.set(tool_id, { record: attemptEnded(attemptStarted(record, started_at), end), pause: null })
+    const known = { record: attemptEnded(attemptStarted(record, started_at), end), pause: null }
+    this.known.set(tool_id, { ...known, circuit: CLOSED })
   }
 
   shareOf(tool_id: string, last: number): number {

@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { CLOSED } from '../../../src/domain/circuit.ts'
 import {
   type EndedAttempt,
   HALF_LIFE_MS,
@@ -117,7 +118,12 @@ describe('what is known at an instant', () => {
   const record = { ...attemptEnded(running(2), ended()), last_used_at: at(0) }
 
   it('has every app of the configuration in its order, the unknown ones as never used', () => {
-    const { tools } = factsOf(router, new Map([['aider', { record, pause: null }]]), [], at(1000))
+    const { tools } = factsOf(
+      router,
+      new Map([['aider', { record, pause: null, circuit: CLOSED }]]),
+      [],
+      at(1000),
+    )
     expect(tools).toEqual([
       { tool_id: 'aider', running: 1, paused: false, successes: 1, failures: 0, median_duration_ms: 1000 },
       { tool_id: 'codex', running: 0, paused: false, successes: 0, failures: 0, median_duration_ms: null },
@@ -132,7 +138,7 @@ describe('what is known at an instant', () => {
   })
 
   it('is shown as a tool', () => {
-    expect(shownTool(router.apps[0]!, router, { record, pause }, at(1000))).toEqual({
+    expect(shownTool(router.apps[0]!, router, { record, pause, circuit: CLOSED }, at(1000))).toEqual({
       tool_id: 'aider',
       kind: 'tool',
       command: 'program',
@@ -148,8 +154,16 @@ describe('what is known at an instant', () => {
       durations: { samples: 1, p50_ms: 1000, p90_ms: 1000, p99_ms: 1000 },
       last_used_at: at(0),
       pause,
+      circuit: {
+        state: 'closed',
+        reason: null,
+        failures_in_row: 0,
+        opened_at: null,
+        open_until: null,
+        open_seconds: null,
+      },
     })
-    const unused = { record: newToolRecord('codex'), pause: null }
+    const unused = { record: newToolRecord('codex'), pause: null, circuit: CLOSED }
     expect(shownTool(router.apps[1]!, router, unused, at(1000))).toMatchObject({
       limits: { max_parallel: 1, timeout_seconds: 600 },
       outcomes: { success_rate: null },
