@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { EXPLOITS, aRouter, knowing, route } from '../../support/routing.ts'
+import { CIRCUITS } from './circuit.cases.ts'
 import { type Case, FILTERS, LOAD, MATCHING, ORDER, SAFETY, STRATEGIES } from './decide.cases.ts'
 
 const TABLE = {
@@ -7,6 +8,7 @@ const TABLE = {
   'which rule decides': ORDER,
   'who is eligible': FILTERS,
   'who has room': LOAD,
+  'whose circuit is open': CIRCUITS,
   'who is trusted': SAFETY,
   'who is chosen': STRATEGIES,
 }
