@@ -83,6 +83,7 @@ export const AppCircuit = part(
   },
   'When an app counts as broken, and for how long it is left alone.',
 )
+export type AppCircuit = Static<typeof AppCircuit>
 
 export const WhenAllOpen = words(
   'WhenAllOpen',

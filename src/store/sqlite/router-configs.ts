@@ -50,7 +50,7 @@ export function routerConfigsTable(db: Connection) {
   const noteActivation = db.prepare<[Row]>(
     'UPDATE router_configs SET activated_at = ? WHERE config_version = ? AND activated_at IS ?',
   )
-  const activation = prepareRaw(db, 'SELECT activations, config_version FROM router_activation')
+  const activation = prepareRaw(db, 'SELECT activations, config_version FROM router_activation WHERE id = 1')
   const activate = db.prepare<[Row]>(
     'UPDATE router_activation SET activations = ?, config_version = ? WHERE activations = ?',
   )

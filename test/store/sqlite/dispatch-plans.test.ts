@@ -9,8 +9,8 @@ import { type Desk, openDesk } from '../../support/dispatch.ts'
 import { NOW, after } from '../../support/given.ts'
 import { MIGRATIONS } from '../../support/store.ts'
 
-// The table of the activation has one row. With a thousand requests in the queue, each statement of a worker's call goes
-// through the index made for it, without statistics: the product does not gather any, and with them the planner knows better.
+// With a thousand requests in the queue, each statement of a worker's call goes through the index made for it, without
+// statistics: the product does not gather any, and with them the planner knows better.
 
 let ran: string[] = []
 let db: Connection
@@ -75,6 +75,12 @@ const ACTS: [name: string, act: () => Promise<unknown>, index: string][] = [
     () => store.availableTools(NOW, after(NOW, 1)),
     'execution_requests_available (available_at>? AND available_at<?)',
   ],
+  [
+    'circuits that let one through',
+    () => store.availableTools(NOW, after(NOW, 1)),
+    'tools_open (circuit_open_until>? AND circuit_open_until<?)',
+  ],
+  ['which circuit comes next', () => store.nextDue(NOW), 'tools_open (circuit_open_until>?)'],
   ['what comes next', () => store.nextDue(NOW), 'execution_requests_available (available_at>?)'],
   ['the pauses that end next', () => store.nextDue(NOW), 'tools_paused (paused_until>?)'],
   [
@@ -85,14 +91,25 @@ const ACTS: [name: string, act: () => Promise<unknown>, index: string][] = [
   ['whether anything waits', () => store.hasQueued('aider', NOW), 'execution_requests_queued (tool_id=?)'],
 ]
 
+describe('while circuits are closed', () => {
+  it.each([
+    ['a claim', () => desk.claim({ worker_id: 'w2' }), 1],
+    ['a completion', () => desk.complete(one()), 1],
+    ['a completion with the next', () => desk.complete(one(), {}, true), 1],
+  ] as const)('%s reads no end of their chain, and the active configuration once', async (_, act, reads) => {
+    const statements = (await plansOf(act)).map(({ sql }) => sql)
+    expect(statements.filter((sql) => sql.includes('run_id IS NULL'))).toEqual([])
+    expect(statements.filter((sql) => sql.includes('FROM router_activation'))).toHaveLength(reads)
+    expect(statements.filter((sql) => sql.includes('FROM tools')).length).toBeLessThanOrEqual(2)
+  })
+})
+
 describe('the plan of', () => {
   it.each(ACTS)('%s uses its index, and neither scans nor sorts', async (_name, act, index) => {
     const planned = await plansOf(act)
     expect(planned.flatMap(({ plan }) => plan).join('\n')).toContain(`USING INDEX ${index}`)
     const bad = planned.filter(({ plan }) =>
-      plan.some((detail) =>
-        /^SCAN (?!json_each|asked|router_activation|\(subquery|CONSTANT)|TEMP B-TREE/.test(detail),
-      ),
+      plan.some((detail) => /^SCAN (?!json_each|asked|\(subquery|CONSTANT)|TEMP B-TREE/.test(detail)),
     )
     expect(bad).toEqual([])
   })

@@ -62,6 +62,8 @@ const walks = (planned: Planned[]): string[] =>
 const BY_RUN_ID = 'SEARCH runs USING INDEX sqlite_autoindex_runs_1 (run_id=?)'
 const BY_STEP_ID = 'SEARCH step_attempts USING INDEX sqlite_autoindex_step_attempts_1 (step_attempt_id=?)'
 const BY_TOOL_ID = 'SEARCH tools USING INDEX sqlite_autoindex_tools_1 (tool_id=?)'
+const ACTIVE = 'SEARCH router_activation USING INTEGER PRIMARY KEY (rowid=?)'
+const SYSTEM_END = 'SEARCH events USING INDEX sqlite_autoindex_events_1 (run_id=?)'
 const LAST_EVENT = 'SCAN events'
 
 const cases: [name: string, act: (stage: Stage) => Promise<unknown>, expected: string[]][] = [
@@ -73,9 +75,14 @@ const cases: [name: string, act: (stage: Stage) => Promise<unknown>, expected: s
     [BY_STEP_ID, BY_RUN_ID],
   ],
   [
-    'completeStepAttempt',
+    'completeStepAttempt: what may open a circuit reads the end of its chain',
     async ({ ledger, step_attempt_id }) => ledger.completeStep(step_attempt_id, { status: 'failed' }),
-    [BY_STEP_ID, BY_RUN_ID, BY_TOOL_ID, BY_STEP_ID, BY_RUN_ID],
+    [BY_STEP_ID, BY_RUN_ID, BY_TOOL_ID, ACTIVE, SYSTEM_END, BY_STEP_ID, BY_RUN_ID],
+  ],
+  [
+    'completeStepAttempt: a success does not',
+    async ({ ledger, step_attempt_id }) => ledger.completeStep(step_attempt_id, { status: 'succeeded' }),
+    [BY_STEP_ID, BY_RUN_ID, BY_TOOL_ID, ACTIVE, BY_STEP_ID, BY_RUN_ID],
   ],
   [
     'cancelRun: its running attempts, however many have ended',
@@ -110,7 +117,7 @@ const cases: [name: string, act: (stage: Stage) => Promise<unknown>, expected: s
   [
     'the end of the chain without a run',
     async ({ store }) => store.view({ system: true }, () => null),
-    ['SEARCH events USING INDEX sqlite_autoindex_events_1 (run_id=?)'],
+    [SYSTEM_END],
   ],
   [
     'readChain',
