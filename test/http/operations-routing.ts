@@ -72,6 +72,11 @@ export const PREPARE_ROUTING: Record<string, Prepare> = {
     await client.post(`${path}/pause`, { reason: 'quota' })
     return { path: `${path}/resume`, body: {} }
   },
+  resetTool: async (client) => {
+    const path = await toolPath(client)
+    await breakTool(client, path.split('/').at(-1)!)
+    return { path: `${path}/reset`, body: { reason: 'new key' }, other_body: { reason: 'mended' } }
+  },
 }
 
 const TASK = { task_kind: 'code_edit', project_id: 'shop', phase_id: 'build' }
@@ -124,6 +129,13 @@ async function requestPath(client: Client): Promise<string> {
   await beRoutable(client)
   const { body } = await client.post(REQUESTS, TASK)
   return `${REQUESTS}/${body.request_id}`
+}
+
+/** An attempt that was refused for its credentials opens the circuit at once. */
+export async function breakTool(client: Client, tool_id: string): Promise<void> {
+  const { run_id } = await client.aRun('running')
+  const { body } = await client.post(`/v1/runs/${run_id}/steps`, { tool_id })
+  await client.post(`/v1/steps/${body.step_attempt_id}/complete`, { status: 'failed', error_class: 'auth' })
 }
 
 let tools = 0

@@ -1,8 +1,10 @@
 import { beforeEach, describe, expect, it } from 'vitest'
 import { type Sent, type TestApp, aKey, aKeyFor, openTestApp } from '../support/http.ts'
 import { CONFIG, activate, configWith } from '../support/router.ts'
+import { clientOf } from './client.ts'
 import { everyOperation, meetAllTheyPromise } from './every-operation.ts'
 import { tagged } from './operations.ts'
+import { breakTool } from './operations-routing.ts'
 
 let app: TestApp
 /** For each test of its own: those of every operation open one for all. */
@@ -224,6 +226,91 @@ describe('pauseTool and resumeTool', () => {
     expect(paused.body.pause.paused_by).toEqual({ type: 'key', id: admin.entry.id })
     expect((await post('/v1/tools/aider/resume', bound.key)).status).toBe(403)
     await keyed.close()
+  })
+})
+
+describe('resetTool', () => {
+  beforeEach(open)
+
+  const reset = (tool_id: string, body: unknown = { reason: 'new key' }, sent: Sent = {}) =>
+    app.request('POST', `/v1/tools/${tool_id}/reset`, { body, ...sent })
+  async function aBroken(): Promise<void> {
+    await activate(app, configWith('fixed'))
+    await breakTool(clientOf(app), 'aider')
+  }
+
+  it('gives work to a tool whose circuit is open, and tells of it', async () => {
+    await aBroken()
+    expect((await tool('aider')).circuit).toEqual({
+      state: 'open',
+      reason: 'auth',
+      failures_in_row: 1,
+      opened_at: '2026-01-05T09:30:00.000Z',
+      open_until: '2026-01-05T09:31:00.000Z',
+      open_seconds: 60,
+    })
+    const { body } = await app.request('GET', '/v1/tools')
+    expect(body.items[0].circuit.state).toBe('open')
+    const decision = await decide()
+    expect(decision.tool_id).toBe('codex')
+    expect(decision.candidates[0]).toMatchObject({ eligible: false, reason_codes: ['circuit_open'] })
+    const answer = await reset('aider')
+    expect(answer.status).toBe(200)
+    expect(answer.body.circuit).toEqual({
+      state: 'closed',
+      reason: null,
+      failures_in_row: 0,
+      opened_at: null,
+      open_until: null,
+      open_seconds: null,
+    })
+    expect(await tool('aider')).toEqual(answer.body)
+    expect((await decide()).tool_id).toBe('aider')
+    const events = (await app.request('GET', '/v1/events?kind=circuit_opened&kind=circuit_closed')).body
+    expect(events.items).toMatchObject([
+      { kind: 'circuit_opened', run_id: null, run_seq: 3, from: 'closed', to: 'open' },
+      {
+        kind: 'circuit_closed',
+        run_seq: 4,
+        from: 'open',
+        to: 'closed',
+        actor: { type: 'anonymous' },
+        payload: { reason: 'new key', tool: { tool_id: 'aider', circuit: { state: 'closed' } } },
+      },
+    ])
+  })
+
+  it('is refused where the circuit is closed, and without a reason', async () => {
+    await aBroken()
+    const writes = app.writes()
+    expect((await reset('codex')).body).toMatchObject({
+      status: 409,
+      code: 'transition_refused',
+      state: 'closed',
+      command: 'reset',
+      allowed_commands: ['trip'],
+    })
+    expect((await reset('aider', {})).status).toBe(400)
+    expect((await reset('nobody')).body.code).toBe('tool_not_found')
+    expect(app.writes()).toBe(writes)
+  })
+
+  it('lets one of many win, and repeats the answer of a key', async () => {
+    await aBroken()
+    const answers = await Promise.all(Array.from({ length: 20 }, () => reset('aider')))
+    expect(answers.filter(({ status }) => status === 200)).toHaveLength(1)
+    await breakTool(clientOf(app), 'aider')
+    const sent = { headers: { 'idempotency-key': 'once' } }
+    const first = await reset('aider', { reason: 'x' }, sent)
+    expect(first.status).toBe(200)
+    expect((await reset('aider', { reason: 'x' }, sent)).text).toBe(first.text)
+  })
+
+  it('leaves a pause, and a pause leaves the circuit', async () => {
+    await aBroken()
+    expect((await pause('aider')).body.circuit.state).toBe('open')
+    expect((await reset('aider')).body.pause.reason).toBe('quota')
+    expect((await resume('aider')).body.circuit.state).toBe('closed')
   })
 })
 
