@@ -305,7 +305,7 @@ describe('the words of the document', () => {
   /** What other programs put into their configuration is kept, and warned of. */
   const OF_THE_CONFIGURATION = [
     'AppCapabilities',
-  'AppCircuit',
+    'AppCircuit',
     'AppLimits',
     'AutoDefaults',
     'AutoWeights',

@@ -180,7 +180,7 @@ export const RequestError = named(
     },
     {
       description:
-        'What went wrong. `invalid_request`, `auth` and `canceled` are never tried again; other classes are yours to name, such as `timeout`, `rate_limited` and `tool_error`.',
+        'What went wrong. `invalid_request`, `auth` and `canceled` are never tried again; `auth` and `rate_limited` open the circuit of the tool at once, `timeout` never does. Other classes are yours to name, such as `tool_error`.',
     },
   ),
 )
@@ -196,7 +196,8 @@ export const FailExecutionRequest = named(
         Type.Integer({
           minimum: 0,
           maximum: LIMITS.retry_after_ms,
-          description: 'Wait this long before the next attempt, instead of the usual back-off.',
+          description:
+            'Wait this long before the next attempt, instead of the usual back-off. With `auth` and `rate_limited` nobody else uses the tool until then either.',
         }),
       ),
       ...programFields,

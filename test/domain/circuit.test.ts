@@ -33,7 +33,7 @@ const attempt = ({ at: seconds, began = seconds, ...facts }: Ending): CircuitAtt
 /** What is left after the attempts; a string is the class of a failure, true a success. */
 function circuitOf(
   endings: readonly (Ending | string | true)[],
-  { from = CLOSED, thresholds = THRESHOLDS as CircuitThresholds | null } = {},
+  { from = CLOSED, thresholds = THRESHOLDS }: { from?: Circuit; thresholds?: CircuitThresholds | null } = {},
 ): Circuit {
   return endings.reduce<Circuit>((circuit, ending, i) => {
     const ended: Ending =
