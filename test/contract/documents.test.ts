@@ -48,6 +48,7 @@ const ROUTER_FIELDS = [
   'apps.<key>.args',
   'apps.<key>.description',
   'apps.<key>.cost_per_call_usd_micros',
+  'apps.<key>.circuit',
   'routing.rules[].description',
   'routing.rules[].fallback_to',
   'routing.rules[].min_safety_tier',
@@ -56,6 +57,7 @@ const ROUTER_FIELDS = [
   'routing.rules[].match.project_id',
   'routing.rules[].match.labels',
   'defaults.auto',
+  'defaults.when_all_open',
 ]
 const addedTo = (name: string): string[] =>
   name === 'router_config.v1' ? ROUTER_FIELDS : Object.keys(RESOURCES[name]?.properties ?? {})

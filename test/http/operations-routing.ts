@@ -86,7 +86,7 @@ const SPARES = Array.from({ length: 16 }, (_, i) => `spare_${i}`)
 
 type App = RouterConfig['apps'][string]
 
-/** What a tool does that never has too much to do. */
+/** What a tool does that never has too much to do, and never counts as broken. */
 export const BULK = { tool_id: 'bulk', kind: 'bulk_work' }
 
 let configs = 0
@@ -99,6 +99,7 @@ const aConfig = (): RouterConfig => {
     command: 'true',
     capabilities: { task_kinds: [BULK.kind] },
     limits: { max_parallel: 1_000 },
+    circuit: { failures_in_row: 1_000, failure_rate: 1 },
   }
   const apps = {
     ...CONFIG.apps,
