@@ -1,4 +1,5 @@
 import type { TSchema } from '@sinclair/typebox'
+import * as attention from './attention.ts'
 import * as backtest from './backtest.ts'
 import * as circuit from './circuit.ts'
 import * as classification from './classification.ts'
@@ -35,6 +36,7 @@ export const namedSchemas = [
   classification,
   strategy,
   routerDocument,
+  attention,
   run,
   step,
   event,

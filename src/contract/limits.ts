@@ -71,6 +71,9 @@ export const LIMITS = {
   /** How many workers may reject a request; one more, and it fails. */
   rejects: 20,
   retry_after_ms: 86_400_000,
+  /** After how many seconds without any change a run is stalled, unless a query says it; and the most it may say. */
+  stalled_seconds: 600,
+  stalled_seconds_max: 31_536_000,
   /** How far requests ahead of another are counted. */
   counted_ahead: 1_000,
   /** Requests that one sweep ends. */

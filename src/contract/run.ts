@@ -1,4 +1,5 @@
 import { type Static, Type } from '@sinclair/typebox'
+import { attentionFilter } from './attention.ts'
 import {
   Labels,
   Metadata,
@@ -262,6 +263,7 @@ export const RunsQuery = closed(
       'Runs with one of these labels, each written `key:value`.',
     ),
     trigger_type: anyOf(ref(TriggerType), 'Runs made by these triggers.'),
+    ...attentionFilter,
     created_after: Type.Optional(instant('Created at this instant or later.')),
     created_before: Type.Optional(instant('Created before this instant.')),
     ...page('desc'),

@@ -29,11 +29,12 @@ import type { Entropy } from '../entropy.ts'
 import { type Call, type GivenFor, OWN_CALL, type Write, type WriteOnce } from './call.ts'
 import { type DispatchCases, dispatchCases } from './dispatch.ts'
 import { createHub } from './hub.ts'
+import { type RunReadCases, runReadCases } from './run-reads.ts'
 import { type RouterCases, routeScope, routerCases } from './router.ts'
 import type { Store } from '../store/store.ts'
 
 /** The use cases: every write, and the reads that decide something. */
-export interface Orchestrator extends RouterCases, DispatchCases {
+export interface Orchestrator extends RunReadCases, RouterCases, DispatchCases {
   /** Is told whenever time will end something: at that instant `sweep` has work. */
   onDue(listener: (instant: string) => void): void
   /** Nobody waits for work any longer: the server stops. */
@@ -90,6 +91,7 @@ export function createOrchestrator(deps: { store: Store; clock: Clock; entropy: 
     ...runWrites(write),
     ...stepWrites(write),
     ...requestWrites(write),
+    ...runReadCases({ store, givenFor }),
     ...routerCases({ store, givenFor, write }),
     ...dispatchCases({ store, givenFor, write, hub }),
     onDue: hub.onDue,

@@ -4,6 +4,7 @@ import type { Event, EventsQuery, RunEventsQuery } from '../contract/event.ts'
 import type { ExecutionRequest, ExecutionRequestsQuery } from '../contract/execution-request.ts'
 import type { RouterConfigVersion, RouterConfigsQuery } from '../contract/router-config.ts'
 import type { RouteDecision, RouteDecisionsQuery } from '../contract/routing.ts'
+import type { RunAttention } from '../contract/attention.ts'
 import type { Run, RunsQuery } from '../contract/run.ts'
 import type { StepAttempt, StepsQuery } from '../contract/step.ts'
 import type { Tool, ToolsQuery } from '../contract/tool.ts'
@@ -12,6 +13,19 @@ import type { Caller, Decide, LedgerEvent, Scope, Snapshot } from '../domain/dec
 
 /** Who looks: what belongs to other projects is not there. */
 export type Viewer = Pick<Caller, 'projects'>
+
+/** Which runs need somebody: for any of these reasons, at an instant. */
+export interface Attention {
+  reasons: readonly RunAttention[]
+  /** Seconds without a change. */
+  stalled_for: number
+  now: string
+}
+
+/** Which runs a list has. What a query says about attention depends on the time, which a store does not know. */
+export interface RunFilters extends Omit<RunsQuery, 'needs_attention' | 'stalled_for'> {
+  attention?: Attention
+}
 
 /** Which recorded decisions to make again, and under which version. */
 export interface BacktestQuery extends BacktestRequest {
@@ -25,7 +39,7 @@ export interface BacktestQuery extends BacktestRequest {
 export interface StoreReads {
   getRun(run_id: string, viewer: Viewer): Promise<Run | null>
   getStepAttempt(step_attempt_id: string, viewer: Viewer): Promise<StepAttempt | null>
-  listRuns(query: RunsQuery, viewer: Viewer): Promise<Page<Run>>
+  listRuns(query: RunFilters, viewer: Viewer): Promise<Page<Run>>
   /** Null where there is no such run. */
   listStepAttempts(run_id: string, query: StepsQuery, viewer: Viewer): Promise<Page<StepAttempt> | null>
   /** Null where there is no such run. */

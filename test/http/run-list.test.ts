@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Run } from '../../src/contract/run.ts'
-import { type TestApp, openTestApp } from '../support/http.ts'
+import { type TestApp, aKey, aKeyFor, openTestApp } from '../support/http.ts'
 import { type Client, clientOf } from './client.ts'
+import { type Workshop, workshopOf } from './dispatch-client.ts'
 import { everyOperation, meetAllTheyPromise } from './every-operation.ts'
 import { tagged } from './operations.ts'
 
@@ -173,6 +174,147 @@ describe('listing runs', () => {
       expect({ status, code: body.code }).toEqual({ status: 400, code: 'invalid_cursor' })
       expect(body.errors).toMatchObject([{ parameter: 'cursor' }])
     })
+  })
+})
+
+describe('the runs that need attention', () => {
+  const MINUTE = 60_000
+  const patient = { lease_seconds: 3_600 }
+  const keys = { all: aKey('read', 'write', 'worker', 'admin'), bank: aKeyFor(['bank'], 'read') }
+  let app: TestApp
+  let client: Client
+  let workshop: Workshop
+
+  /** In each run what its phase says. */
+  async function happened() {
+    const { request, claimed, end, heartbeat } = workshop
+    const running = async (phase_id: string, given: object = {}) => {
+      const { run_id, project_id } = await client.aRun('running', { phase_id, ...given })
+      return { run_id, project_id, phase_id }
+    }
+    const failing = async (how: object) => end(await claimed(patient), 'fail', { error: how })
+
+    await client.aRun('pending', { phase_id: 'not started' })
+    await client.aRun('succeeded', { phase_id: 'done' })
+    await running('quiet', { project_id: 'bank', labels: { team: 'core' } })
+    const noted = await running('noted')
+    const patched = await running('patched')
+    await request(await running('silent worker'))
+    await claimed(patient)
+    await request({ ...(await running('busy worker')), limits: { timeout_seconds: 7_200 } })
+    const held = await claimed(patient)
+    await request({ phase_id: 'failed by itself', project_id: 'bank' })
+    await failing({ class: 'auth' })
+    app.pass(20 * MINUTE)
+    await request(await running('goes on after a failure', { labels: { team: 'core' } }))
+    await failing({ class: 'invalid_request' })
+    await request(await running('retrying', { project_id: 'bank' }))
+    await failing({ class: 'tool_error' })
+    await request(await running('given back'))
+    await end(await claimed(patient), 'release')
+    await client.post(`/v1/runs/${noted.run_id}/events`, { kind: 'note' })
+    await client.patch(`/v1/runs/${patched.run_id}`, { labels: { seen: 'yes' } })
+    await heartbeat(held)
+    app.pass(9 * MINUTE)
+  }
+
+  beforeAll(async () => {
+    app = await openTestApp({ api_keys: Object.values(keys).map(({ entry }) => entry) })
+    client = clientOf(app, keys.all.key)
+    const request: TestApp['request'] = (method, path, sent) =>
+      app.request(method, path, { as: keys.all.key, ...sent })
+    workshop = await workshopOf({ ...app, request })
+    await happened()
+  })
+  afterAll(() => app.close())
+
+  const found = async (query: string, as = client) => {
+    const { status, text, body } = await as.get(`/v1/runs?${query}`)
+    expect(status, text).toBe(200)
+    return body.items.map(({ phase_id }: Run) => phase_id)
+  }
+
+  it.each([
+    ['needs_attention=retrying', ['retrying']],
+    ['needs_attention=failed_requests', ['goes on after a failure', 'failed by itself']],
+    ['needs_attention=stalled', ['silent worker', 'quiet']],
+    ['stalled_for=600', ['silent worker', 'quiet']],
+    ['stalled_for=1740', ['silent worker', 'quiet']],
+    ['stalled_for=1741', []],
+    ['needs_attention=stalled&stalled_for=1741', []],
+    [
+      'stalled_for=540',
+      [
+        'given back',
+        'retrying',
+        'goes on after a failure',
+        'busy worker',
+        'silent worker',
+        'patched',
+        'noted',
+        'quiet',
+      ],
+    ],
+    ['stalled_for=541', ['silent worker', 'quiet']],
+    [
+      'needs_attention=retrying&needs_attention=failed_requests',
+      ['retrying', 'goes on after a failure', 'failed by itself'],
+    ],
+    ['needs_attention=retrying&stalled_for=600', ['retrying', 'silent worker', 'quiet']],
+    [
+      'needs_attention=failed_requests&needs_attention=stalled&needs_attention=retrying&order=asc',
+      ['quiet', 'silent worker', 'failed by itself', 'goes on after a failure', 'retrying'],
+    ],
+    ['needs_attention=failed_requests&state=running', ['goes on after a failure']],
+    ['needs_attention=failed_requests&project_id=bank', ['failed by itself']],
+    ['needs_attention=retrying&state=failed', []],
+    ['stalled_for=600&label=team:core', ['quiet']],
+    ['stalled_for=600&needs_attention=failed_requests&label=team:core', ['goes on after a failure', 'quiet']],
+    ['stalled_for=600&created_after=2026-01-05T09:31:00Z', []],
+  ])('%s', async (query, phases) => expect(await found(query)).toEqual(phases))
+
+  it('are no others for a key that is bound to a project', async () => {
+    const all = 'needs_attention=failed_requests&needs_attention=retrying&stalled_for=600'
+    const bound = clientOf(app, keys.bank.key)
+    expect(await found(all, bound)).toEqual(['retrying', 'failed by itself', 'quiet'])
+    expect(await found(`${all}&project_id=shop`, bound)).toEqual([])
+  })
+
+  it('come page by page, while time goes on', async () => {
+    const query = 'needs_attention=failed_requests&needs_attention=retrying&stalled_for=600&limit=2'
+    const seen: string[] = []
+    let next: string | undefined = `/v1/runs?${query}`
+    while (next !== undefined) {
+      const page = await client.get(next)
+      seen.push(...page.body.items.map(({ phase_id }: Run) => phase_id))
+      next = /^<(.*)>/.exec(page.headers['link'] ?? '')?.[1]
+      app.pass(1)
+    }
+    expect(seen).toEqual([
+      'retrying',
+      'goes on after a failure',
+      'failed by itself',
+      'silent worker',
+      'quiet',
+    ])
+  })
+
+  it.each(['stalled_for=601', 'needs_attention=retrying', 'limit=1'])(
+    'are not continued under another filter: %s',
+    async (other) => {
+      const first = await client.get('/v1/runs?stalled_for=600&limit=1')
+      const { status, body } = await client.get(`/v1/runs?${other}&cursor=${first.body.next_cursor}`)
+      expect({ status, code: body.code }).toEqual({ status: 400, code: 'invalid_cursor' })
+    },
+  )
+
+  it('need it no more when what was wrong is over', async () => {
+    app.pass(5 * MINUTE)
+    const { claimed, end } = workshop
+    const again = await claimed(patient)
+    expect(await found('needs_attention=retrying')).toEqual([])
+    await end(again, 'complete')
+    expect(await found('needs_attention=retrying')).toEqual([])
   })
 })
 

@@ -30,7 +30,7 @@ export function runRoutes(app: App, deps: RouteDeps): void {
   runCommands(app, deps)
 }
 
-function runList(app: App, { orchestrator, reads }: RouteDeps): void {
+function runList(app: App, { orchestrator }: RouteDeps): void {
   const createRun = writes(
     {
       operationId: 'createRun',
@@ -55,13 +55,13 @@ function runList(app: App, { orchestrator, reads }: RouteDeps): void {
       tag,
       summary: 'List runs',
       description:
-        'Newest first, unless `order=asc`. A filter may be repeated: any of its values passes. Different filters must all pass.',
+        'Newest first, unless `order=asc`. A filter may be repeated: any of its values passes. Different filters must all pass. What needs your attention: `needs_attention=retrying&needs_attention=stalled&needs_attention=failed_requests`; `stalled_for` belongs to it, and says after how many seconds a run has stalled.',
     },
     ref(RunPage),
     { querystring: RunsQuery },
   )
   app.get('/v1/runs', { schema: listRuns, config: read }, async (request, reply) =>
-    sendPage(request, reply, await reads.listRuns(request.query, request.caller)),
+    sendPage(request, reply, await orchestrator.listRuns(request.caller, request.query)),
   )
 }
 

@@ -2,13 +2,14 @@ import { encodeTime } from 'ulid'
 import type { Page } from '../../contract/common.ts'
 import type { Run, RunsQuery } from '../../contract/run.ts'
 import { type ListIdentity, decodeCursor } from '../cursor.ts'
-import type { Viewer } from '../store.ts'
+import type { RunFilters, Viewer } from '../store.ts'
 import type { Connection } from './connection.ts'
+import { ATTENTION_WALK, NEEDS_ATTENTION, attentionCells, attentionWalkCells } from './run-attention.ts'
 import { RUN_COLUMNS, decodeRun } from './runs.ts'
 import { type Order, type Scan, inList, listParameter, prepareScan, readPage } from './scan.ts'
 import type { Cell } from './table.ts'
 
-// Three lists that must all pass, then the labels as a list of [key, value].
+// Lists that must all pass, then the labels as a list of [key, value], and what needs somebody.
 const PASSES = `
       ${inList('project_id')} AND ${inList('project_id')}
   AND ${inList('phase_id')}
@@ -19,10 +20,12 @@ const PASSES = `
         SELECT 1 FROM json_each(?) AS wanted
         JOIN run_labels AS label
           ON label.key = wanted.value ->> 0 AND label.value = wanted.value ->> 1
-         AND label.run_id = walked.run_id))`
+         AND label.run_id = walked.run_id))
+  AND ${NEEDS_ATTENTION}`
 
 /** What a list walks along: the filter that narrows it most, if it has one value; else all runs. */
 const WALKS = {
+  attention: ATTENTION_WALK,
   label: `FROM run_labels AS walked_label JOIN runs USING (run_id)
           WHERE walked_label.key = +? AND walked_label.value = +?
             AND walked_label.run_id >= ? AND walked_label.run_id < ?`,
@@ -40,13 +43,22 @@ export function runList(db: Connection) {
     return prepareScan(db, { columns, walk: WALKS[walk], key, order, passes: PASSES })
   }
   const both = (walk: Walk) => ({ asc: prepared(walk, 'asc'), desc: prepared(walk, 'desc') })
-  const scans = { label: both('label'), project: both('project'), state: both('state'), all: both('all') }
+  const scans = {
+    attention: both('attention'),
+    label: both('label'),
+    project: both('project'),
+    state: both('state'),
+    all: both('all'),
+  }
 
-  return (query: RunsQuery, { projects }: Viewer): Page<Run> => {
-    const { limit, cursor: _, order = 'desc', ...filters } = query
-    const list: ListIdentity = { list: 'runs', order, ...sorted(filters) }
+  return (query: RunFilters, { projects }: Viewer): Page<Run> => {
+    const { limit, cursor: _, order = 'desc', attention, ...filters } = query
+    // Not the instant: the next page is asked for at a later one.
+    const attended = attention === undefined ? {} : { attention: [attention.reasons, attention.stalled_for] }
+    const list: ListIdentity = { list: 'runs', order, ...sorted(filters), ...attended }
     const labels = query.label?.map(labelParts)
-    const [walk, keys] = chooseWalk(query, labels, projects)
+    const bounds = idBounds(list, query, order)
+    const [walk, cells] = chooseWalk(query, labels, projects, bounds)
     const lists = [
       projects,
       query.project_id,
@@ -60,8 +72,8 @@ export function runList(db: Connection) {
       list,
       limit,
       scan: scans[walk][order],
-      walk: [...keys, ...idBounds(list, query, order)],
-      passes: lists.flatMap((values) => [values, values]),
+      walk: cells,
+      passes: [...lists.flatMap((values) => [values, values]), ...attentionCells(attention)],
       position: (row) => row[0] as string,
       decode: (row) => decodeRun(row).run,
     })
@@ -80,25 +92,30 @@ export const single = <T>(values: readonly T[] | null | undefined): T | undefine
   values?.length === 1 ? values[0] : undefined
 
 function chooseWalk(
-  query: RunsQuery,
+  query: RunFilters,
   labels: [string, string][] | undefined,
   projects: readonly string[] | null,
+  bounds: Bounds,
 ): [Walk, Cell[]] {
+  const { attention } = query
+  if (attention !== undefined) return ['attention', attentionWalkCells(attention, bounds)]
   const label = single(labels)
-  if (label !== undefined) return ['label', label]
+  if (label !== undefined) return ['label', [...label, ...bounds]]
   const project = single(query.project_id) ?? single(projects)
-  if (project !== undefined) return ['project', [project]]
+  if (project !== undefined) return ['project', [project, ...bounds]]
   const state = single(query.state)
-  if (state !== undefined) return ['state', [state]]
-  return ['all', []]
+  if (state !== undefined) return ['state', [state, ...bounds]]
+  return ['all', bounds]
 }
+
+type Bounds = [low: string, high: string]
 
 /** `[from, to)` as ids: the first ten characters of a ULID are the millisecond in which the row was created. */
 export function idBounds(
   list: ListIdentity,
   query: Pick<RunsQuery, 'created_after' | 'created_before' | 'cursor'>,
   order: Order,
-): [low: string, high: string] {
+): Bounds {
   const { created_after, created_before, cursor } = query
   let low = created_after === undefined ? '' : firstIdOf(created_after)
   let high = created_before === undefined ? PAST_ALL_IDS : firstIdOf(created_before)

@@ -9,8 +9,8 @@ export type Order = 'asc' | 'desc'
 /** The SQL of one list in one order: what it walks along, and what of it passes. */
 interface ScanSql {
   columns: string
-  /** `FROM … WHERE …` that walks an index in the order of `key`, between two bounds. */
-  walk: string
+  /** `FROM … WHERE …` that walks an index in the order of `key`, between two bounds; several are merged. */
+  walk: string | readonly string[]
   key: string
   order: Order
   /** The filters that the walk does not cover; they see `columns` as the walk gave them. */
@@ -28,13 +28,15 @@ export interface Scan {
  * Every value is a parameter; the text depends on nothing that a client sends.
  */
 export function prepareScan(db: Connection, { columns, walk, key, order, passes }: ScanSql): Scan {
-  const inner = `SELECT ${columns} ${walk} ORDER BY ${key} ${order} LIMIT ${LIMITS.scanned_rows}`
+  const walked = (columns: string) =>
+    `${[walk]
+      .flat()
+      .map((each) => `SELECT ${columns} ${each}`)
+      .join(' UNION ALL ')} ORDER BY ${key} ${order}`
+  const inner = `${walked(columns)} LIMIT ${LIMITS.scanned_rows}`
   // The subquery runs as a co-routine: its rows come in its order, and LIMIT ends it early.
   const page = prepareRaw(db, `SELECT * FROM (${inner}) AS walked WHERE ${passes} LIMIT ? + 0`)
-  const last = prepareRaw(
-    db,
-    `SELECT ${key} ${walk} ORDER BY ${key} ${order} LIMIT 1 OFFSET ${LIMITS.scanned_rows - 1}`,
-  )
+  const last = prepareRaw(db, `${walked(key)} LIMIT 1 OFFSET ${LIMITS.scanned_rows - 1}`)
   return {
     run(walkCells, passCells, limit) {
       const rows = page.all([...walkCells, ...passCells, limit])

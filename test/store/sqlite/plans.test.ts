@@ -174,6 +174,26 @@ describe.each(['asc', 'desc'] as const)('a list walks an index in its own order,
     expect(planned.length).toBeGreaterThan(0)
   })
 
+  it.each([
+    ['retrying', 'SEARCH request USING INDEX execution_requests_retrying (run_id=?)'],
+    ['stalled', 'SEARCH events USING INDEX sqlite_autoindex_events_1 (run_id=? AND run_seq=?)'],
+    ['stalled', 'SEARCH leases USING INDEX leases_by_run (run_id=? AND heartbeat_at>?)'],
+    ['failed_requests', 'SEARCH runs USING INDEX runs_with_failed_requests (run_id>? AND run_id<?)'],
+  ] as const)('what needs attention, and asks each run with one seek: %s, %s', async (reason, seek) => {
+    const attention = { reasons: [reason], stalled_for: 600, now: NOW }
+    const planned = await plansOf(async ({ store }) => store.listRuns({ order, attention }, ANYBODY))
+    expect(planned[0]!.plan).toContain(seek)
+    for (const { plan } of planned) {
+      expect(plan).toContain('MERGE (UNION ALL)')
+      expect(plan).toContain('SEARCH runs USING INDEX runs_by_state (state=? AND run_id>? AND run_id<?)')
+      expect(
+        plan.filter((detail) => detail.startsWith('SCAN') && !/VIRTUAL TABLE|walked/.test(detail)),
+      ).toEqual([])
+    }
+    expect(planned).toHaveLength(2)
+    expect(sorts(planned)).toEqual([])
+  })
+
   it('the step attempts of a run', async () => {
     const planned = await plansOf(async ({ store, run_id }) =>
       store.listStepAttempts(run_id, { order }, ANYBODY),
