@@ -45,6 +45,7 @@ export function noOpStore(written: Written, read: Run): Store {
     backtest: () => Promise.resolve(null),
     listTools: () => Promise.resolve(page),
     readChain: () => Promise.resolve([]),
+    readSummary: () => Promise.reject(new Error('the no-op store has no attempts')),
     dueRequests: () => Promise.resolve([]),
     availableTools: () => Promise.resolve([]),
     resumedTools: () => Promise.resolve([]),

@@ -49,6 +49,7 @@ const OPERATION_IDS = [
   'getRouteDecision',
   'getRouterConfig',
   'getRun',
+  'getRunSummary',
   'getSchema',
   'getStepAttempt',
   'getTool',

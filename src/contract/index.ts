@@ -16,6 +16,7 @@ import * as routeVerdict from './route-verdict.ts'
 import * as routerConfig from './router-config.ts'
 import * as routing from './routing.ts'
 import * as run from './run.ts'
+import * as runSummary from './run-summary.ts'
 import * as schema from './schema.ts'
 import * as step from './step.ts'
 import * as strategy from './strategy.ts'
@@ -38,6 +39,7 @@ export const namedSchemas = [
   routerDocument,
   attention,
   run,
+  runSummary,
   step,
   event,
   routerConfig,

@@ -74,6 +74,8 @@ export const LIMITS = {
   /** After how many seconds without any change a run is stalled, unless a query says it; and the most it may say. */
   stalled_seconds: 600,
   stalled_seconds_max: 31_536_000,
+  /** Tools that the summary of a run lists. */
+  summary_tools: 1_000,
   /** How far requests ahead of another are counted. */
   counted_ahead: 1_000,
   /** Requests that one sweep ends. */

@@ -1,13 +1,18 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Page } from '../contract/common.ts'
 import { LIMITS } from '../contract/limits.ts'
+import type { RunSummary } from '../contract/run-summary.ts'
 import type { Run, RunsQuery } from '../contract/run.ts'
 import type { Caller } from '../domain/decision.ts'
+import { visibleRun } from '../domain/guard.ts'
+import { addAttempt, emptyTally, summaryOf } from '../domain/run-summary.ts'
 import type { Attention, Store } from '../store/store.ts'
 import { type GivenFor, OWN_CALL } from './call.ts'
 
 /** What is read of runs and depends on the time. */
 export interface RunReadCases {
   listRuns(caller: Caller, query: RunsQuery): Promise<Page<Run>>
+  getRunSummary(caller: Caller, run_id: string): Promise<RunSummary>
 }
 
 interface Parts {
@@ -22,6 +27,7 @@ export const runReadCases = ({ store, givenFor }: Parts): RunReadCases => {
       const attention = attentionOf({ needs_attention, stalled_for }, now)
       return store.listRuns(attention === null ? query : { ...query, attention }, caller)
     },
+    getRunSummary: (caller, run_id) => getRunSummary(store, now, caller, run_id),
   }
 }
 
@@ -34,4 +40,33 @@ function attentionOf(
   const reasons = [...new Set([...needs_attention, ...stalled])].toSorted()
   if (reasons.length === 0) return null
   return { reasons, stalled_for: stalled_for ?? LIMITS.stalled_seconds, now: now() }
+}
+
+/** How many attempts a summary reads at most before it lets others have a turn. */
+const SUMMARY_BATCH = 500
+
+/**
+ * In batches with a turn for others between them: a run may have a million attempts. What has ended does not change,
+ * so it is added up as it is read; what was still running is read again with the last batch, in one turn with the run
+ * and its counts. So all figures are those of that one moment, however long it took to come there.
+ */
+async function getRunSummary(
+  store: Store,
+  now: () => string,
+  caller: Caller,
+  run_id: string,
+): Promise<RunSummary> {
+  await store.view({ run_id }, (before) => visibleRun(before, { caller }))
+  const tally = emptyTally()
+  const again: string[] = []
+  for (let after = ''; ;) {
+    const { attempts, end } = await store.readSummary(run_id, { after, limit: SUMMARY_BATCH, again })
+    const at = now()
+    const running = attempts.filter(({ state }) => state === 'running')
+    for (const attempt of attempts) if (attempt.state !== 'running') addAttempt(tally, attempt, at)
+    if (end !== null) return summaryOf(tally, { ...end, attempts: [...end.attempts, ...running] }, at)
+    for (const { step_attempt_id } of running) again.push(step_attempt_id)
+    after = attempts.at(-1)!.step_attempt_id // a batch that is not the last has one
+    await nextTurn()
+  }
 }

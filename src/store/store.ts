@@ -10,6 +10,7 @@ import type { StepAttempt, StepsQuery } from '../contract/step.ts'
 import type { Tool, ToolsQuery } from '../contract/tool.ts'
 import type { Worker, WorkersQuery } from '../contract/worker.ts'
 import type { Caller, Decide, LedgerEvent, Scope, Snapshot } from '../domain/decision.ts'
+import type { AttemptFacts, SummaryEnd } from '../domain/run-summary.ts'
 
 /** Who looks: what belongs to other projects is not there. */
 export type Viewer = Pick<Caller, 'projects'>
@@ -25,6 +26,12 @@ export interface Attention {
 /** Which runs a list has. What a query says about attention depends on the time, which a store does not know. */
 export interface RunFilters extends Omit<RunsQuery, 'needs_attention' | 'stalled_for'> {
   attention?: Attention
+}
+
+/** Some of a run's attempts in the order of their ids and, where they are the last, what holds at that moment. */
+export interface SummaryPart {
+  attempts: AttemptFacts[]
+  end: SummaryEnd | null
 }
 
 /** Which recorded decisions to make again, and under which version. */
@@ -78,6 +85,14 @@ export interface Store extends StoreReads {
   listTools(query: ToolsQuery, now: string): Promise<Page<Tool>>
   /** The events of a run with a higher `run_seq`, in order, as they are kept. */
   readChain(run_id: string, after: { run_seq: number; limit: number }): Promise<LedgerEvent[]>
+  /**
+   * At most `limit` attempts of a run behind one of them, for its summary, and no more than a turn has time for. With the last of them comes what else the
+   * summary needs, read in the same turn: also the attempts named in `again`, which have changed since.
+   */
+  readSummary(
+    run_id: string,
+    part: { after: string; limit: number; again: readonly string[] },
+  ): Promise<SummaryPart>
   /** Requests whose lease, attempt or wait is over at that instant. */
   dueRequests(now: string, limit: number): Promise<string[]>
   /** The tools of what can be claimed since then: one for each request, and for each circuit that lets one through. */

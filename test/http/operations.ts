@@ -41,6 +41,7 @@ const PREPARE: Record<string, Prepare> = {
   }),
   listRuns: async () => ({ path: '/v1/runs' }),
   getRun: async (client) => ({ path: await runPath(client) }),
+  getRunSummary: async (client) => ({ path: `${await runPath(client)}/summary` }),
   updateRun: async (client) => {
     const path = await runPath(client)
     return {

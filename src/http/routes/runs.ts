@@ -1,6 +1,7 @@
 import { RunTransitions } from '../../contract/machine.ts'
 import { ref } from '../../contract/named.ts'
 import type { ProblemCode } from '../../contract/problems.ts'
+import { RunSummary } from '../../contract/run-summary.ts'
 import {
   CancelRun,
   CompleteRun,
@@ -27,6 +28,7 @@ const changed = { status: 200, schema: ref(Run), matches: 'the run' } as const
 export function runRoutes(app: App, deps: RouteDeps): void {
   runList(app, deps)
   oneRun(app, deps)
+  runSummary(app, deps)
   runCommands(app, deps)
 }
 
@@ -117,6 +119,24 @@ function oneRun(app: App, { orchestrator, reads }: RouteDeps): void {
     { schema: listRunTransitions, config: read },
     async (request, reply) =>
       sendJson(reply, await orchestrator.listRunTransitions(request.caller, request.params.run_id)),
+  )
+}
+
+function runSummary(app: App, { orchestrator }: RouteDeps): void {
+  const getRunSummary = readsOther(
+    {
+      operationId: 'getRunSummary',
+      tag,
+      summary: 'Sum up a run',
+      description:
+        'How many attempts and execution requests, how they ended, how long it all took, what it cost, and the same by tool. All figures are those of one moment, also of a run that goes on meanwhile. It takes time in proportion to the number of attempts, some seconds for a million, and keeps nobody else waiting.',
+      problems: ['run_not_found'],
+    },
+    ref(RunSummary),
+    { params },
+  )
+  app.get('/v1/runs/:run_id/summary', { schema: getRunSummary, config: read }, async (request, reply) =>
+    sendJson(reply, await orchestrator.getRunSummary(request.caller, request.params.run_id)),
   )
 }
 

@@ -22,6 +22,7 @@ import {
   writeRouter,
 } from './router.ts'
 import { runList } from './run-list.ts'
+import { summaryReads } from './run-summary.ts'
 import { runsTable } from './runs.ts'
 import { stepAttemptsTable } from './step-attempts.ts'
 import { stepList } from './step-list.ts'
@@ -45,6 +46,7 @@ export function sqliteStore(db: Connection, options: SqliteStoreOptions): Store 
   const { write_queue_max: waiting_max, beforeClose, ...rest } = options
   const group = new GroupCommit(db, { waiting_max, ...rest })
   const tests = backtests(db)
+  const readSummary = summaryReads(db, tables.runs)
   return {
     ...readsOf(db, tables),
     ...routerReads(db, { tables: tables.router, reading, backtest: tests.run }),
@@ -57,6 +59,7 @@ export function sqliteStore(db: Connection, options: SqliteStoreOptions): Store 
 
     view: (scope, read) => reading(() => read(load(scope))),
     readChain: (run_id, { run_seq, limit }) => reading(() => tables.events.chain(run_id, run_seq, limit)),
+    readSummary: (run_id, part) => reading(() => readSummary(run_id, part)),
     lastInstant: () => reading(() => tables.events.tail()?.ts ?? null),
     dueRequests: (now, limit) => reading(() => tables.dispatch.due.requests(now, limit)),
     availableTools: (after, now) => reading(() => tables.dispatch.due.available(after, now)),

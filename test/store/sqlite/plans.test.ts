@@ -64,6 +64,10 @@ const BY_STEP_ID = 'SEARCH step_attempts USING INDEX sqlite_autoindex_step_attem
 const BY_TOOL_ID = 'SEARCH tools USING INDEX sqlite_autoindex_tools_1 (tool_id=?)'
 const ACTIVE = 'SEARCH router_activation USING INTEGER PRIMARY KEY (rowid=?)'
 const SYSTEM_END = 'SEARCH events USING INDEX sqlite_autoindex_events_1 (run_id=?)'
+const BESIDE_AN_ATTEMPT = [
+  'SEARCH earlier USING INDEX sqlite_autoindex_step_attempts_1 (step_attempt_id=?) LEFT-JOIN',
+  'SEARCH request USING INDEX sqlite_autoindex_execution_requests_1 (execution_request_id=?) LEFT-JOIN',
+]
 const LAST_EVENT = 'SCAN events'
 
 const cases: [name: string, act: (stage: Stage) => Promise<unknown>, expected: string[]][] = [
@@ -123,6 +127,20 @@ const cases: [name: string, act: (stage: Stage) => Promise<unknown>, expected: s
     'readChain',
     async ({ store, run_id }) => store.readChain(run_id, { run_seq: 0, limit: 10 }),
     ['SEARCH events USING INDEX sqlite_autoindex_events_1 (run_id=? AND run_seq>?)'],
+  ],
+  [
+    'readSummary: its attempts by their ids, and of what is beside them one row each',
+    async ({ store, run_id, step_attempt_id }) =>
+      store.readSummary(run_id, { after: '', limit: 10, again: [step_attempt_id] }),
+    [
+      'SEARCH step USING INDEX step_attempts_by_run (run_id=? AND step_attempt_id>?)',
+      ...BESIDE_AN_ATTEMPT,
+      BY_RUN_ID,
+      'SEARCH execution_requests USING INDEX execution_requests_blocked (run_id=?)',
+      'SEARCH leases USING INDEX leases_by_run (run_id=?)',
+      'SEARCH step USING INDEX sqlite_autoindex_step_attempts_1 (step_attempt_id=?)',
+      ...BESIDE_AN_ATTEMPT,
+    ],
   ],
   ['lastInstant: the last row, and no more', async ({ store }) => store.lastInstant(), [LAST_EVENT]],
   ['ping', async ({ store }) => store.ping(), [LAST_EVENT]],
