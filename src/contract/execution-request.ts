@@ -3,6 +3,7 @@ import { Complexity, Priority, RiskTier } from './classification.ts'
 import { Labels, Sha256, Timestamp, Ulid, anyOf, count, instant, name, page, pageOf } from './common.ts'
 import { LIMITS } from './limits.ts'
 import { closed, named, nullable, optional, ref, words } from './named.ts'
+import { PlanPlace } from './plan-place.ts'
 import { Strategy } from './strategy.ts'
 import { TaskInput, taskExample, taskFields } from './task.ts'
 
@@ -156,6 +157,7 @@ export const requestExample = {
   input: { prompt: 'Reject an empty basket', files: ['src/basket.ts'], data: null },
   content_hash: '3b1f5d7a9c0e2b4d6f8a1c3e5b7d9f0a2c4e6b8d0f1a3c5e7b9d1f3a5c7e9b0d',
   run_id: '01JD8Z6V3QK0T2M4N6P8R0S2T4',
+  plan: null,
   created_at: '2026-01-05T09:30:00.500Z',
   state: 'queued',
   stop_reason: null,
@@ -183,7 +185,10 @@ export const requestExample = {
 /** What the machine changes of a request. */
 const progressFields = {
   state: ref(ExecutionRequestState),
-  stop_reason: nullable(Type.String(), { description: 'Why it ended, or null while it has not.' }),
+  stop_reason: nullable(Type.String(), {
+    description:
+      'Why it ended, or null while it has not: `dependency_failed` where a task that it needs did not succeed, `unroutable` where no tool was there when it became ready.',
+  }),
   assignment: nullable(ref(Assignment), { description: 'Null while nobody was chosen.' }),
   attempts: count('Attempts that count against `max_attempts`: those that were rejected or released do not.'),
   fence: count('Grows with every claim. What a worker sends for an earlier one is refused.'),
@@ -224,6 +229,9 @@ export const ExecutionRequest = named(
           'SHA-256 of the canonical (RFC 8785) text of all fields before this one: those never change.',
       }),
       run_id: ref(Ulid, { description: 'The run that it belongs to.' }),
+      plan: nullable(ref(PlanPlace), {
+        description: 'Its place in the plan of the run; null if it was not submitted as a task of one.',
+      }),
       created_at: ref(Timestamp),
       ...progressFields,
     },

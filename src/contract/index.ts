@@ -10,6 +10,8 @@ import * as event from './event.ts'
 import * as executionRequest from './execution-request.ts'
 import * as health from './health.ts'
 import * as machine from './machine.ts'
+import * as plan from './plan.ts'
+import * as planPlace from './plan-place.ts'
 import * as problem from './problem.ts'
 import * as routeExplain from './route-explain.ts'
 import * as routeVerdict from './route-verdict.ts'
@@ -17,6 +19,7 @@ import * as routerConfig from './router-config.ts'
 import * as routing from './routing.ts'
 import * as run from './run.ts'
 import * as runSummary from './run-summary.ts'
+import * as runPlan from './run-plan.ts'
 import * as schema from './schema.ts'
 import * as step from './step.ts'
 import * as strategy from './strategy.ts'
@@ -49,7 +52,10 @@ export const namedSchemas = [
   routeExplain,
   tool,
   backtest,
+  planPlace,
   executionRequest,
+  plan,
+  runPlan,
   dispatch,
   worker,
   machine,

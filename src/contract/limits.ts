@@ -80,6 +80,14 @@ export const LIMITS = {
   counted_ahead: 1_000,
   /** Requests that one sweep ends. */
   sweep_batch: 200,
+  /** Tasks of one submission, and what they need together; the same of all submissions of a run. */
+  plan_tasks: 1_000,
+  plan_needs: 20_000,
+  run_tasks: 10_000,
+  run_needs: 50_000,
+  /** Of the tasks of one submission, once the defaults are merged into each of them: characters as JSON. */
+  plan_length: 4_194_304,
+  plan_warnings: 1_000,
   /** Of a router configuration. */
   apps: 200,
   rules: 500,

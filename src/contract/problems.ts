@@ -195,7 +195,12 @@ export const PROBLEMS = {
   no_routable_tool: {
     status: 422,
     title: 'No tool can do the task',
-    help: '`candidates` says of each tool why it was passed over, `rules` what each rule did. Nothing was stored. `POST /v1/routing/explain` answers what would have to change.',
+    help: '`candidates` says of each tool why it was passed over, `rules` what each rule did; of a submission of tasks, `errors` names each task that no tool could ever do, with the reasons. Nothing was stored. `POST /v1/routing/explain` answers what would have to change.',
+  },
+  plan_invalid: {
+    status: 422,
+    title: 'The plan makes no sense',
+    help: 'Each task has the right form, but together they cannot be meant: an unknown or a second `task_id`, a task that needs itself, a circle, a scope that cannot be kept to, too much of something. `errors` names every place; a circle is written out as `a → b → a`. Nothing was stored.',
   },
   resource_scope_invalid: {
     status: 422,

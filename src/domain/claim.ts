@@ -20,7 +20,7 @@ import { requestTold } from './ending.ts'
 import { endOfLease, tokenHash } from './lease.ts'
 import { earlier, plus, totalEnd } from './retry.ts'
 import { requestMachine } from './request-machine.ts'
-import { type Entry, entered, joined, systemEvents } from './run-entry.ts'
+import { type Entry, entered, joined, still, systemEvents } from './run-entry.ts'
 import { runMachine } from './run-machine.ts'
 import { moveRun } from './run-moves.ts'
 import { attemptStart } from './step.ts'
@@ -195,8 +195,6 @@ function take(
 }
 
 const untouched = (book: RunBook) => ({ before: book, entry: still(book) })
-
-const still = (book: RunBook): Entry => ({ book, changes: [], drafts: [] })
 
 const startedRun = (book: RunBook, given: Given): Entry =>
   moveRun(book, given, runMachine.edge(book.run.state, 'start'), { started_at: given.now })

@@ -11,6 +11,7 @@ import type { StepAttempt } from '../contract/step.ts'
 import type { ToolPause } from '../contract/tool.ts'
 import type { CircuitThresholds } from './circuit.ts'
 import type { CompiledRouter } from './compiled-router.ts'
+import type { PlanFacts, PlanScope } from './plan-facts.ts'
 import type { KnownTool } from './tool-record.ts'
 
 /** Where a chain of events ends: how many there are, and the hash of the last. */
@@ -149,7 +150,7 @@ export interface Remembered extends Answer {
 }
 
 /** What a decision needs to know. A store loads these and nothing else. */
-export interface Scope {
+export interface Scope extends PlanScope {
   run_id?: string
   /** Loads its run too and, while it runs, its tool. */
   step_attempt_id?: string
@@ -195,6 +196,7 @@ export interface Snapshot {
   running: readonly StepAttempt[]
   /** The execution requests of the run in scope that have not ended, without what never changes of them. */
   open_requests: readonly RequestProgress[]
+  plan: PlanFacts
   newest: StepAttempt | null
   system: ChainHead | null
   /** The tools of the attempts in scope, by name. */
@@ -241,8 +243,22 @@ export type NewEvent = Omit<LedgerEvent, 'seq'>
 export type Change =
   | { record: 'run'; before: RunBook | null; after: RunBook }
   | { record: 'step_attempt'; before: StepAttempt | null; after: StepAttempt }
-  | { record: 'execution_request'; document: ExecutionRequestDocument; after: ExecutionRequest }
+  | {
+      record: 'execution_request'
+      document: ExecutionRequestDocument
+      after: ExecutionRequest
+      /** How many of its needs have not succeeded; absent is none. */
+      waiting_for?: number
+    }
   | { record: 'request_progress'; before: RequestProgress; after: RequestProgress }
+  | {
+      record: 'task_waits'
+      execution_request_id: string
+      before: number
+      after: number
+      /** Whether it waits for nothing any more and has no tool: the sweep ends that. */
+      stranded: boolean
+    }
   | { record: 'lease'; before: Lease | null; after: Lease }
   | { record: 'lease_ended'; lease: Pick<Lease, 'execution_request_id' | 'fence' | 'tool_id'> }
   | { record: 'worker'; before: WorkerBook | null; after: WorkerBook }

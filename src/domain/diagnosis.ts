@@ -4,12 +4,13 @@ import type { Diagnosis, Finding, HeldRequest } from '../contract/worker.ts'
 import { type Circuit, isBarred } from './circuit.ts'
 import type { Given, Lease, Snapshot, Surroundings } from './decision.ts'
 import { visibleRequest } from './guard.ts'
+import type { Obstacle } from './plan-facts.ts'
 import { isPaused } from './tool-record.ts'
 
 /** A lease as it is shown: without what proves it. */
 export const shownLease = ({ token_hash: _, lease_seconds: __, ...lease }: Lease): HeldRequest => lease
 
-/** The scope must load the request with its lease and its surroundings. */
+/** The scope must load the request with its lease, its surroundings and what it waits for. */
 export function diagnose(before: Snapshot, given: Pick<Given, 'now' | 'caller'>): Diagnosis {
   const { request } = visibleRequest(before, given)
   return {
@@ -19,19 +20,30 @@ export function diagnose(before: Snapshot, given: Pick<Given, 'now' | 'caller'>)
   }
 }
 
-function findingsOf({ lease, surroundings }: Snapshot, request: ExecutionRequest, now: string): Finding[] {
+function findingsOf(
+  { lease, surroundings, plan }: Snapshot,
+  request: ExecutionRequest,
+  now: string,
+): Finding[] {
   switch (request.state) {
     case 'succeeded':
     case 'failed':
     case 'canceled':
       return [finding('ended', `It ended ${request.state}: ${request.stop_reason}.`)]
     case 'blocked':
-      return [finding('blocked', 'It waits for other tasks to succeed.')]
+      return [finding('blocked', waitsFor(plan.obstacles))]
     case 'claimed':
       return lease === null ? [] : held(request, lease)
     case 'queued':
       return surroundings === null ? [] : waiting(request, surroundings, now)
   }
+}
+
+function waitsFor(obstacles: readonly Obstacle[]): string {
+  if (obstacles.length === 0) return 'All that it needs has succeeded; it is about to be given to a tool.'
+  const named = obstacles.map(({ task_id, state }) => `${task_id} (${state})`).join(', ')
+  const more = obstacles.length === LIMITS.listed_ids ? ', and perhaps more' : ''
+  return `It waits for these tasks to succeed: ${named}${more}.`
 }
 
 function held({ cancel_requested_at }: ExecutionRequest, lease: Lease): Finding[] {

@@ -5,7 +5,8 @@ import type {
 } from '../contract/execution-request.ts'
 import type { RouteDecision } from '../contract/routing.ts'
 import { canonicalText } from './canonical.ts'
-import type { Decision, Given, RequestCounts, RunBook, Snapshot } from './decision.ts'
+import type { Decision, Given, RunBook, Snapshot } from './decision.ts'
+import { consequences, stillOpen } from './dependents.ts'
 import { endedRequest, requestTold } from './ending.ts'
 import { LedgerError } from './error.ts'
 import { requireMatch, visibleRequest } from './guard.ts'
@@ -15,7 +16,7 @@ import { requestMachine } from './request-machine.ts'
 import { checkScope } from './resource-scope.ts'
 import { projectOf, requireOpen, requireRouting, route, runOf, taskRouted } from './route-decision.ts'
 import { type Entry, entered, joined } from './run-entry.ts'
-import { newRun, settled } from './run-moves.ts'
+import { counting, newRun, settled } from './run-moves.ts'
 import { sentencesFor } from './route-sentences.ts'
 import { requirePlaces } from './step.ts'
 
@@ -44,23 +45,11 @@ export function createExecutionRequest(
     ...built.document,
     content_hash: built.content_hash,
     run_id,
+    plan: null,
     created_at: given.now,
-    state: 'queued',
-    stop_reason: null,
+    ...newProgress('queued', given),
     assignment: built.assignment,
-    attempts: 0,
-    fence: 0,
-    worker_id: null,
-    rejected_by: [],
-    sequence: null,
-    step_attempt_id: null,
-    available_at: given.now,
     queue_expires_at: queueEnd({ ...built.document, created_at: given.now }, given.now),
-    cancel_requested_at: null,
-    cancel_reason: null,
-    updated_at: given.now,
-    ended_at: null,
-    version: 1,
   }
   const book = counting(begun.book, { open: 1 })
   requirePlaces(book)
@@ -79,10 +68,31 @@ export function createExecutionRequest(
   return { result: () => request, ...entered(known, joined(begun, entry), given) }
 }
 
+/** A request at its beginning. */
+export const newProgress = (state: 'blocked' | 'queued', { now }: Pick<Given, 'now'>) =>
+  ({
+    state,
+    stop_reason: null,
+    assignment: null,
+    attempts: 0,
+    fence: 0,
+    worker_id: null,
+    rejected_by: [],
+    sequence: null,
+    step_attempt_id: null,
+    available_at: now,
+    queue_expires_at: null,
+    cancel_requested_at: null,
+    cancel_reason: null,
+    updated_at: now,
+    ended_at: null,
+    version: 1,
+  }) satisfies Partial<ExecutionRequest>
+
 /** The `stop_reason` where nobody gave one. */
 const CANCELED = 'canceled'
 
-/** The scope must load the request, and what is open in its run. */
+/** The scope must load the request, what is open in its run, and all that needs it. */
 export function cancelExecutionRequest(
   before: Snapshot,
   given: Given,
@@ -92,14 +102,15 @@ export function cancelExecutionRequest(
   requireMatch(given, request.version)
   if (request.state === 'claimed') return askToStop(book, request, given, body.reason ?? CANCELED)
   const ended = endedRequest(request, given, body.reason ?? CANCELED)
-  const entry: Entry = {
+  const canceled: Entry = {
     book: counting(book, { open: -1, canceled: 1 }),
     changes: ended.changes,
     drafts: [ended.draft],
   }
-  const open_requests = before.open_requests.filter(({ request_id }) => request_id !== request.request_id)
+  const entry = consequences(canceled, before, given, ended.after)
+  const open = { ...before, open_requests: stillOpen(before, entry) }
   const after = { ...request, ...ended.after }
-  return { result: () => after, ...entered(book, settled(entry, given, { ...before, open_requests }), given) }
+  return { result: () => after, ...entered(book, settled(entry, given, open), given) }
 }
 
 /** A worker has it: it is asked to stop, and if it completes first, that counts. */
@@ -148,18 +159,7 @@ const ownRun = (given: Given, task: CreateExecutionRequest, execution_request_id
     null,
   )
 
-const createdBy = ({ caller: { actor } }: Given): string => actor.id ?? actor.type
-
-export function counting(book: RunBook, by: Partial<RequestCounts>): RunBook {
-  const { open, succeeded, failed, canceled } = book.requests
-  const requests = {
-    open: open + (by.open ?? 0),
-    succeeded: succeeded + (by.succeeded ?? 0),
-    failed: failed + (by.failed ?? 0),
-    canceled: canceled + (by.canceled ?? 0),
-  }
-  return { ...book, requests }
-}
+export const createdBy = ({ caller: { actor } }: Given): string => actor.id ?? actor.type
 
 function requireScope({ resource_scope }: CreateExecutionRequest): void {
   const errors = checkScope(resource_scope ?? null, 'resource_scope')

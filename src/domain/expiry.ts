@@ -1,12 +1,14 @@
 import type { ExecutionRequest } from '../contract/execution-request.ts'
 import type { Decision, Given, RunBook, Snapshot } from './decision.ts'
 import { unchanged } from './decision.ts'
+import { unblocked } from './dependents.ts'
 import { endedAs, requestTold } from './ending.ts'
-import { counting } from './execution-request.ts'
 import { settledWith, stop, tryAgain } from './lease-end.ts'
 import { requestMachine } from './request-machine.ts'
 import { queueEnd } from './retry.ts'
-import { type Entry, entered } from './run-entry.ts'
+import { routeSeries } from './route-series.ts'
+import { type Entry, entered, joined, still } from './run-entry.ts'
+import { counting } from './run-moves.ts'
 import type { AttemptResult } from './step.ts'
 
 // How time ends what is claimed, and what waits. The scope is that of the end of a lease.
@@ -27,8 +29,26 @@ export function expireRequest(before: Snapshot, given: Given): Decision<Executio
     return tryAgain(before, given, work, attempt, { error_class, retryable: true, retry_after_ms: null })
   }
   const due = request.queue_expires_at
-  if (due === null || due > given.now) return unchanged(null)
-  return expireWaiting(before, given, book, request)
+  if (due !== null && due <= given.now)
+    return expireWaiting(before, given, { book, request }, waitedFor(request, given))
+  return isStranded(before, request) ? secondChance(before, given, { book, request }) : unchanged(null)
+}
+
+/** All that it needs has succeeded, and there was no tool for it then. */
+const isStranded = ({ plan }: Snapshot, { state }: ExecutionRequest): boolean =>
+  state === 'blocked' && plan.waiting_for === 0
+
+/** It is routed once more, with a decision that is kept in any case: it says why there is no tool. */
+function secondChance(
+  before: Snapshot,
+  given: Given,
+  { book, request }: Waiting,
+): Decision<ExecutionRequest> {
+  const series = routeSeries(before, given)
+  const { entry, after } = unblocked(book, given, request, series)
+  if (after === null) return expireWaiting(before, given, { book, request }, 'unroutable', entry)
+  const turned = { ...entry, changes: [...entry.changes, ...series.turns()] }
+  return { result: () => after, ...entered(book, turned, given) }
 }
 
 const EXPIRED = {
@@ -36,23 +56,31 @@ const EXPIRED = {
   lease_expired: 'The worker sent no heartbeat until its lease ended.',
 } as const
 
+interface Waiting {
+  book: RunBook
+  request: ExecutionRequest
+}
+
+function waitedFor(request: ExecutionRequest, { now }: Given): string {
+  const routing = { ...request.routing, queue_timeout_seconds: null }
+  const end = queueEnd({ ...request, routing }, now)
+  return end !== null && end <= now ? 'total_timeout' : 'queue_timeout'
+}
+
 function expireWaiting(
   before: Snapshot,
   given: Given,
-  book: RunBook,
-  request: ExecutionRequest,
+  { book, request }: Waiting,
+  stop_reason: string,
+  first: Entry = still(book),
 ): Decision<ExecutionRequest> {
   const edge = requestMachine.edge(request.state, 'expire')
-  const waited = queueEnd(
-    { ...request, routing: { ...request.routing, queue_timeout_seconds: null } },
-    given.now,
-  )
-  const stop_reason = waited !== null && waited <= given.now ? 'total_timeout' : 'queue_timeout'
   const after = endedAs(request, given, edge.to, stop_reason)
-  const entry: Entry = {
+  const expired: Entry = {
     book: counting(book, { open: -1, failed: 1 }),
     changes: [{ record: 'request_progress', before: request, after }],
     drafts: [requestTold(edge, request, after)],
   }
-  return { result: () => after, ...entered(book, settledWith(entry, before, given, after), given) }
+  const entry = settledWith(joined(first, expired), before, given, after)
+  return { result: () => after, ...entered(book, entry, given) }
 }

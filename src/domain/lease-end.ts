@@ -11,18 +11,19 @@ import { LIMITS } from '../contract/limits.ts'
 import type { StepAttempt } from '../contract/step.ts'
 import { type Entries, asWorker, enteredAll, takeFrom } from './claim.ts'
 import type { Change, Decision, Given, Lease, RequestCounts, RunBook, Snapshot } from './decision.ts'
+import { consequences, stillOpen } from './dependents.ts'
 import { endedAs, leaseEnd, requestTold } from './ending.ts'
-import { counting } from './execution-request.ts'
 import { visibleRequest } from './guard.ts'
 import { requireAgreement } from './guard.ts'
 import { holds, leaseLost } from './lease.ts'
 import { type RequestCommand, requestMachine } from './request-machine.ts'
 import { type Failure, afterFailure, queueEnd } from './retry.ts'
 import { type Entry, entered, joined } from './run-entry.ts'
-import { NOTHING_OPEN, settled } from './run-moves.ts'
+import { NOTHING_OPEN, counting, settled } from './run-moves.ts'
 import { type AttemptResult, attemptEnd } from './step.ts'
 
-// How the work of a lease ends, by its worker; by time: expiry.ts. The scope of each must load the request with its lease, and what is open in its run.
+// How the work of a lease ends, by its worker; by time: expiry.ts. The scope of each must load the
+// request with its lease, what is open in its run, and what needs it.
 
 export interface Held {
   book: RunBook
@@ -230,14 +231,14 @@ const counted = (request: ExecutionRequest): ExecutionRequest => ({
   attempts: request.attempts + 1,
 })
 
-/** What is open in the run after this request has ended, for a run that ends with it. */
-export function settledWith(entry: Entry, before: Snapshot, given: Given, after: ExecutionRequest): Entry {
+/** What the end of this request means to those that need it, and to its run, which may end with it. */
+export function settledWith(ended: Entry, before: Snapshot, given: Given, after: ExecutionRequest): Entry {
+  const entry = consequences(ended, before, given, after)
   if (after.state === 'succeeded') return settled(entry, given, NOTHING_OPEN) // it ends the run only as the last
-  const { running, open_requests } = before
   const open = {
     tools: toolsKnown(before, entry),
-    running: running.filter(({ step_attempt_id }) => step_attempt_id !== after.step_attempt_id),
-    open_requests: open_requests.filter(({ request_id }) => request_id !== after.request_id),
+    running: before.running.filter(({ step_attempt_id }) => step_attempt_id !== after.step_attempt_id),
+    open_requests: stillOpen(before, entry),
   }
   const because = `Execution request ${after.request_id} ended ${after.state}: ${after.stop_reason}.`
   return settled(entry, given, open, because)

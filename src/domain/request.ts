@@ -31,34 +31,61 @@ export function buildRequest(
   router: CompiledRouter,
   given: RequestGiven,
 ): NewRequest {
-  const app = router.apps[router.places.get(decision.tool_id ?? '') ?? -1]
-  if (app === undefined) throw new Error('a request needs a decision for a tool of this configuration')
-  const document: ExecutionRequestDocument = {
-    request_id: given.execution_request_id,
-    project_id: task.project_id,
-    phase_id: task.phase_id,
-    workstream_id: task.workstream_id ?? null,
-    task_kind: task.task_kind,
-    task_id: task.task_id ?? null,
-    origin: { created_by: given.created_by, created_at: given.created_at },
-    classification: {
-      ...known(task.classification ?? {}),
-      priority: task.classification?.priority ?? 'normal',
-    },
-    labels: task.labels ?? {},
-    resource_scope: scopeOf(task),
-    constraints: known(task.constraints ?? {}),
-    routing: routingOf(task, decision, app, router),
-    input: inputOf(task),
-  }
-  const { route_decision_id } = decision
-  const { tool_id, command, args } = app
+  const app = appOf(decision, router)
+  const { max_attempts } = router
+  const timeout_seconds = app.timeout_seconds ?? router.timeout_seconds
+  const document = requestDocument(
+    task,
+    { strategy: decision.strategy, max_attempts, timeout_seconds },
+    given,
+  )
   return {
     document,
     content_hash: contentHash(document),
-    assignment: { route_decision_id, tool_id, command, args: [...args] },
+    assignment: assignmentOf(decision, router),
   }
 }
+
+function appOf({ tool_id }: RouteDecision, { apps, places }: CompiledRouter): CompiledApp {
+  const app = apps[places.get(tool_id ?? '') ?? -1]
+  if (app === undefined) throw new Error('a request needs a decision for a tool of this configuration')
+  return app
+}
+
+/** Who is to do it, by a decision of the configuration. */
+export function assignmentOf(decision: RouteDecision, router: CompiledRouter): Assignment {
+  const { tool_id, command, args } = appOf(decision, router)
+  return { route_decision_id: decision.route_decision_id, tool_id, command, args: [...args] }
+}
+
+/** What holds where the task says nothing. */
+export type Bounds = Pick<
+  ExecutionRequestDocument['routing'],
+  'strategy' | 'max_attempts' | 'timeout_seconds'
+>
+
+export const requestDocument = (
+  task: CreateExecutionRequest,
+  bounds: Bounds,
+  given: RequestGiven,
+): ExecutionRequestDocument => ({
+  request_id: given.execution_request_id,
+  project_id: task.project_id,
+  phase_id: task.phase_id,
+  workstream_id: task.workstream_id ?? null,
+  task_kind: task.task_kind,
+  task_id: task.task_id ?? null,
+  origin: { created_by: given.created_by, created_at: given.created_at },
+  classification: {
+    ...known(task.classification ?? {}),
+    priority: task.classification?.priority ?? 'normal',
+  },
+  labels: task.labels ?? {},
+  resource_scope: scopeOf(task),
+  constraints: known(task.constraints ?? {}),
+  routing: routingOf(task, bounds),
+  input: inputOf(task),
+})
 
 type Known<T> = { [K in keyof T]?: Exclude<T[K], null | undefined> }
 
@@ -82,19 +109,17 @@ const inputOf = ({ input }: CreateExecutionRequest): ExecutionRequestDocument['i
     ? null
     : { prompt: input.prompt ?? null, files: input.files ?? null, data: input.data ?? null }
 
-/** The task's bounds, else the tool's, else the configuration's, which has the rest. */
+/** The task's bounds, else those that are given: the tool's, the configuration's. */
 function routingOf(
   { allowed_tools, excluded_tools, limits }: CreateExecutionRequest,
-  { strategy }: RouteDecision,
-  app: CompiledApp,
-  router: CompiledRouter,
+  { strategy, max_attempts, timeout_seconds }: Bounds,
 ): ExecutionRequestDocument['routing'] {
   return {
     strategy,
     ...(allowed_tools == null ? {} : { allowed_tools }),
     excluded_tools: excluded_tools ?? [],
-    max_attempts: limits?.max_attempts ?? router.max_attempts,
-    timeout_seconds: limits?.timeout_seconds ?? app.timeout_seconds ?? router.timeout_seconds,
+    max_attempts: limits?.max_attempts ?? max_attempts,
+    timeout_seconds: limits?.timeout_seconds ?? timeout_seconds,
     queue_timeout_seconds: limits?.queue_timeout_seconds ?? null,
     total_timeout_seconds: limits?.total_timeout_seconds ?? null,
   }

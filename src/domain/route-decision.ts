@@ -94,7 +94,7 @@ export function requireRouting({ routing }: Snapshot): Routing {
   )
 }
 
-const factsAt = ({ router, tools, rotations }: Routing, now: string): Facts =>
+export const factsAt = ({ router, tools, rotations }: Routing, now: string): Facts =>
   factsOf(router, tools, rotations, now)
 
 /** The run that the task names. @throws LedgerError `unknown_reference` */
@@ -137,7 +137,7 @@ export function requireOpen({ run }: RunBook): void {
   })
 }
 
-function turn({ router, rotations }: Routing, rotation: NonNullable<Routed['rotation']>): Change {
+export function turn({ router, rotations }: Routing, rotation: NonNullable<Routed['rotation']>): Change {
   const kept = rotations.find(({ rule_id }) => rule_id === rotation.rule_id)
   const after = { ...rotation, version: (kept?.version ?? 0) + 1 }
   return { record: 'rotation', config_version: router.config_version, after }

@@ -11,6 +11,9 @@ export interface Entry {
   system?: readonly EventDraft[]
 }
 
+/** Nothing so far. */
+export const still = (book: RunBook): Entry => ({ book, changes: [], drafts: [] })
+
 /** One entry after another; each began with the book that the one before it left. */
 export const joined = (first: Entry, second: Entry): Entry => ({
   book: second.book,

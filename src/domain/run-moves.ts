@@ -43,6 +43,17 @@ export function newRun(given: Given, body: CreateRun, traceparent: string | null
 
 const NO_REQUESTS: RequestCounts = { open: 0, succeeded: 0, failed: 0, canceled: 0 }
 
+export function counting(book: RunBook, by: Partial<RequestCounts>): RunBook {
+  const { open, succeeded, failed, canceled } = book.requests
+  const requests = {
+    open: open + (by.open ?? 0),
+    succeeded: succeeded + (by.succeeded ?? 0),
+    failed: failed + (by.failed ?? 0),
+    canceled: canceled + (by.canceled ?? 0),
+  }
+  return { ...book, requests }
+}
+
 export type RunEdge = Edge<Run['state'], RunCommand>
 export type Moved = Partial<
   Pick<Run, 'started_at' | 'ended_at' | 'error_message' | 'exit_code' | 'state_reason'>

@@ -3,6 +3,7 @@ import type { ClaimResult, CompletedRequest } from '../contract/dispatch.ts'
 import type { Page } from '../contract/common.ts'
 import type { Event } from '../contract/event.ts'
 import type { ExecutionRequest } from '../contract/execution-request.ts'
+import type { SubmittedTasks } from '../contract/plan.ts'
 import type { Run } from '../contract/run.ts'
 import type { StepAttempt } from '../contract/step.ts'
 import type { Answer } from '../domain/decision.ts'
@@ -55,6 +56,14 @@ export const completedRequest: Present<CompletedRequest> = (result) => ({
   ...changed(result.execution_request),
   body: JSON.stringify(result),
 })
+export const submittedTasks =
+  (run_id: string): Present<SubmittedTasks> =>
+  (submitted) => ({
+    status: 201,
+    body: JSON.stringify(submitted),
+    etag: null,
+    location: `/v1/runs/${run_id}/plan`,
+  })
 export const createdEvent: Present<Event> = (event) => ({
   status: 201,
   body: JSON.stringify(event),

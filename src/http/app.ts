@@ -16,6 +16,7 @@ import { eventRoutes } from './routes/events.ts'
 import { executionRequestRoutes } from './routes/execution-requests.ts'
 import { healthRoutes } from './routes/health.ts'
 import { machineRoutes } from './routes/machines.ts'
+import { planRoutes } from './routes/plans.ts'
 import { routerConfigRoutes } from './routes/router-configs.ts'
 import { routingRoutes } from './routes/routing.ts'
 import { runRoutes } from './routes/runs.ts'
@@ -99,6 +100,7 @@ function registerRoutes(app: App, options: AppOptions): void {
   routerConfigRoutes(app, options)
   routingRoutes(app, options)
   executionRequestRoutes(app, options)
+  planRoutes(app, options)
   dispatchRoutes(app, options)
   workerRoutes(app, options)
   toolRoutes(app, options)

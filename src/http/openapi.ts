@@ -10,6 +10,7 @@ const TAGS: Record<Tag, string> = {
   routing:
     'Routing: the configurations of the router, and the decisions which tool does a task, with reasons.',
   requests: 'Execution requests: the units of work that are built from tasks and carried out by workers.',
+  plans: 'Plans: tasks that are submitted together for a run and need each other, and how far they are.',
   dispatch: 'Dispatch: workers claim requests, keep them with heartbeats, and report what came of them.',
   tools: 'Tools: the apps of the active configuration, with what the ledger knows of them.',
   machines: 'State machines: the tables that guard every change, as data.',

@@ -13,6 +13,7 @@ export type Tag =
   | 'events'
   | 'routing'
   | 'requests'
+  | 'plans'
   | 'dispatch'
   | 'tools'
   | 'machines'

@@ -66,7 +66,7 @@ export const dispatchCases = (parts: Parts): DispatchCases => ({
   ...leaseCases(parts),
   diagnoseExecutionRequest(caller, execution_request_id) {
     const { now } = parts.givenFor({ ...OWN_CALL, caller })
-    const scope = { execution_request_id, lease: true, surroundings: true }
+    const scope = { execution_request_id, lease: true, surroundings: true, obstacles: true }
     return parts.store.view(scope, (before) => diagnose(before, { now, caller }))
   },
   sweep: sweeper(parts),
@@ -137,6 +137,15 @@ async function claimOnce(
   return { outcome, full }
 }
 
+/** What the end of a request may end with it: its run, with all that is open there, and what needs it. */
+const endScope = (execution_request_id: string): Scope => ({
+  execution_request_id,
+  lease: true,
+  open: true,
+  dependents: 'all',
+  system: true,
+})
+
 const leaseCases = ({ store, givenFor, write }: Parts) =>
   ({
     heartbeatExecutionRequest(caller, execution_request_id, body) {
@@ -146,21 +155,21 @@ const leaseCases = ({ store, givenFor, write }: Parts) =>
     completeExecutionRequest(call, execution_request_id, body, claim_next) {
       const { projects } = call.caller
       const next = claim_next ? { next: { now: givenFor(call).now, projects } } : {}
-      const scope: Scope = { execution_request_id, lease: true, system: 'circuits', ...next }
+      const scope: Scope = {
+        execution_request_id,
+        lease: true,
+        dependents: 'next',
+        system: 'circuits',
+        ...next,
+      }
       return write(call, scope, (before, given) => completeRequest(before, given, body, claim_next))
     },
     failExecutionRequest: (call, execution_request_id, body) =>
-      write(call, { execution_request_id, lease: true, open: true, system: true }, (before, given) =>
-        failRequest(before, given, body),
-      ),
+      write(call, endScope(execution_request_id), (before, given) => failRequest(before, given, body)),
     rejectExecutionRequest: (call, execution_request_id, body) =>
-      write(call, { execution_request_id, lease: true, open: true }, (before, given) =>
-        rejectRequest(before, given, body),
-      ),
+      write(call, endScope(execution_request_id), (before, given) => rejectRequest(before, given, body)),
     releaseExecutionRequest: (call, execution_request_id, body) =>
-      write(call, { execution_request_id, lease: true, open: true }, (before, given) =>
-        releaseRequest(before, given, body),
-      ),
+      write(call, endScope(execution_request_id), (before, given) => releaseRequest(before, given, body)),
   }) satisfies Partial<DispatchCases>
 
 function sweeper({ store, givenFor, write, hub }: Parts): DispatchCases['sweep'] {
@@ -173,9 +182,7 @@ function sweeper({ store, givenFor, write, hub }: Parts): DispatchCases['sweep']
     const due = await store.dueRequests(now, LIMITS.sweep_batch)
     const call = { ...OWN_CALL, claim: null, present: () => NEVER_ASKED }
     await Promise.all(
-      due.map((execution_request_id) =>
-        write(call, { execution_request_id, lease: true, open: true }, expireRequest),
-      ),
+      due.map((execution_request_id) => write(call, endScope(execution_request_id), expireRequest)),
     )
     return store.nextDue(now)
   }

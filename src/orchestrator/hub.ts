@@ -13,6 +13,10 @@ export interface Hub {
   onDue(listener: (instant: string) => void): void
 }
 
+/** Made without anything to wait for, and without a tool. */
+const isStranded = (change: Change): boolean =>
+  change.record === 'execution_request' && (change.waiting_for ?? 0) === 0
+
 export function createHub(): Hub {
   const waiters = createWaiters()
   const starving = new Set<string>()
@@ -28,9 +32,13 @@ export function createHub(): Hub {
       case 'request_progress': {
         const { state, available_at, queue_expires_at, assignment } = change.after
         if (queue_expires_at !== null) due(queue_expires_at)
+        if (state === 'blocked' && isStranded(change)) return due(now)
         if (state !== 'queued' || assignment === null) return
         return available_at > now ? due(available_at) : waiters.offer(assignment.tool_id)
       }
+      case 'task_waits':
+        if (change.stranded) due(now)
+        return
       case 'lease':
         due(change.after.lease_expires_at)
         return due(change.after.attempt_expires_at)

@@ -29,12 +29,13 @@ import type { Entropy } from '../entropy.ts'
 import { type Call, type GivenFor, OWN_CALL, type Write, type WriteOnce } from './call.ts'
 import { type DispatchCases, dispatchCases } from './dispatch.ts'
 import { createHub } from './hub.ts'
+import { type PlanCases, planCases } from './plans.ts'
 import { type RunReadCases, runReadCases } from './run-reads.ts'
 import { type RouterCases, routeScope, routerCases } from './router.ts'
 import type { Store } from '../store/store.ts'
 
 /** The use cases: every write, and the reads that decide something. */
-export interface Orchestrator extends RunReadCases, RouterCases, DispatchCases {
+export interface Orchestrator extends RunReadCases, RouterCases, DispatchCases, PlanCases {
   /** Is told whenever time will end something: at that instant `sweep` has work. */
   onDue(listener: (instant: string) => void): void
   /** Nobody waits for work any longer: the server stops. */
@@ -94,6 +95,7 @@ export function createOrchestrator(deps: { store: Store; clock: Clock; entropy: 
     ...runReadCases({ store, givenFor }),
     ...routerCases({ store, givenFor, write }),
     ...dispatchCases({ store, givenFor, write, hub }),
+    ...planCases({ store, givenFor, write }),
     onDue: hub.onDue,
     endWaiting: hub.waiters.close,
     appendRunEvent: (call, run_id, body) =>
@@ -133,7 +135,7 @@ const requestWrites = (write: WriteOnce) =>
     createExecutionRequest: (call, task) =>
       write(call, routeScope(task), (before, given) => createExecutionRequest(before, given, task)),
     cancelExecutionRequest: (call, execution_request_id, body) =>
-      write(call, { execution_request_id, open: true }, (before, given) =>
+      write(call, { execution_request_id, open: true, dependents: 'all' }, (before, given) =>
         cancelExecutionRequest(before, given, body),
       ),
   }) satisfies Partial<Orchestrator>

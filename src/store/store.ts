@@ -86,14 +86,15 @@ export interface Store extends StoreReads {
   /** The events of a run with a higher `run_seq`, in order, as they are kept. */
   readChain(run_id: string, after: { run_seq: number; limit: number }): Promise<LedgerEvent[]>
   /**
-   * At most `limit` attempts of a run behind one of them, for its summary, and no more than a turn has time for. With the last of them comes what else the
-   * summary needs, read in the same turn: also the attempts named in `again`, which have changed since.
+   * At most `limit` attempts of a run behind one of them, for its summary, and no more than a turn has time for. With the
+   * last of them comes what else the summary needs, read in the same turn: also the attempts named in `again`, which have
+   * changed since.
    */
   readSummary(
     run_id: string,
     part: { after: string; limit: number; again: readonly string[] },
   ): Promise<SummaryPart>
-  /** Requests whose lease, attempt or wait is over at that instant. */
+  /** Requests whose lease, attempt or wait is over at that instant, and those that wait for nothing and have no tool. */
   dueRequests(now: string, limit: number): Promise<string[]>
   /** The tools of what can be claimed since then: one for each request, and for each circuit that lets one through. */
   availableTools(after: string, now: string): Promise<string[]>

@@ -114,7 +114,7 @@ describe.each(named('If-Match'))('If-Match at %s', (_name, operation) => {
 })
 
 /** What leaves the version of what it commands as it is, so that the tag is still good. */
-const AGAIN: Record<string, number> = { appendRunEvent: 201, retryStepAttempt: 409 }
+const AGAIN: Record<string, number> = { appendRunEvent: 201, retryStepAttempt: 409, submitTasks: 422 }
 
 describe('the version of a resource', () => {
   it('grows by one with each change, and is the ETag of every answer', async () => {

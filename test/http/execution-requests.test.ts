@@ -26,7 +26,13 @@ const create = (task: object = {}, headers = {}) => client.post(REQUESTS, { ...T
 const kindsIn = async (run_id: string) => (await eventsIn(client, run_id)).map(({ kind }) => kind)
 
 /** The fields that never change, and those that the machine moves. */
-function documentOf({ content_hash: _, run_id: __, created_at: ___, ...request }: ExecutionRequest) {
+function documentOf({
+  content_hash: _,
+  run_id: __,
+  plan: ___,
+  created_at: ____,
+  ...request
+}: ExecutionRequest) {
   const isFixed = ([field]: [string, unknown]) => field in requestDocumentFields
   const [document = [], progress = []] = [true, false].map((fixed) =>
     Object.entries(request).filter((entry) => isFixed(entry) === fixed),
@@ -66,6 +72,7 @@ describe('creating an execution request', () => {
         total_timeout_seconds: null,
       },
       input: null,
+      plan: null,
       created_at: START,
       state: 'queued',
       stop_reason: null,

@@ -5,6 +5,7 @@ import type { Headers, Sent } from '../support/http.ts'
 import type { KeyScope } from '../../src/keys.ts'
 import type { Client } from './client.ts'
 import { PREPARE_DISPATCH } from './operations-dispatch.ts'
+import { PREPARE_PLANS } from './operations-plans.ts'
 import { PREPARE_ROUTING } from './operations-routing.ts'
 
 /** A request that succeeds. */
@@ -34,6 +35,7 @@ export interface KnownOperation {
 const PREPARE: Record<string, Prepare> = {
   ...PREPARE_ROUTING,
   ...PREPARE_DISPATCH,
+  ...PREPARE_PLANS,
   createRun: async () => ({
     path: '/v1/runs',
     body: { project_id: 'shop', phase_id: 'build', labels: { team: 'core' } },

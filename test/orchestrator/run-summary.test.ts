@@ -136,7 +136,7 @@ class Scene {
       request: () => desk.request({ run_id, limits: { max_attempts: 2 } }),
       claim: async () => held.push(...(await desk.claim({ max: 1 + (pick % 2) })).items),
       complete: async () => lease && desk.complete(lease, { usage }),
-      fail: async () => lease && desk.fail(lease, pick % 2 === 0 ? 'tool_error' : 'auth', { usage }),
+      fail: async () => lease && desk.fail(lease, pick % 2 === 0 ? 'tool_error' : 'invalid_request', { usage }),
       release: async () => lease && desk.release(lease),
       cancel: async () => lease && desk.cancel(lease.execution_request),
     }
@@ -195,8 +195,8 @@ describe('the summary of a run', () => {
       expect(summary).toEqual(await naively(scene.desk.store, scene.run.run_id, scene.desk.now))
       fallbacks += summary.step_attempts.fallbacks
     })
-    await fc.assert(property, { numRuns: 60, seed: 1 })
-    expect(fallbacks).toBeGreaterThan(20)
+    await fc.assert(property, { numRuns: 25, seed: 1 })
+    expect(fallbacks).toBeGreaterThan(8)
   })
 
   it('is that of the moment at which its last batch was read, whatever happened before', async () => {
@@ -218,8 +218,8 @@ describe('the summary of a run', () => {
         )
       },
     )
-    await fc.assert(property, { numRuns: 60, seed: 2 })
-    expect(batches).toBeGreaterThan(200)
+    await fc.assert(property, { numRuns: 25, seed: 2 })
+    expect(batches).toBeGreaterThan(80)
   })
 
   it('lists a thousand tools, and adds up the others', async () => {

@@ -79,8 +79,8 @@ async function aBusyDesk(store: Store): Promise<Desk> {
     await draw<() => Promise<unknown>>([
       later,
       later,
-      () => desk.fail(held, 'auth'),
-      () => desk.fail(held, 'auth').then(() => desk.succeedRun(run_id)),
+      () => desk.fail(held, 'invalid_request'),
+      () => desk.fail(held, 'invalid_request').then(() => desk.succeedRun(run_id)),
       () => desk.complete(held),
       () => desk.complete(held).then(() => desk.succeedRun(run_id)),
       () => Promise.resolve(),

@@ -2,6 +2,7 @@ import type { Run } from '../../src/contract/run.ts'
 import type { StepAttempt } from '../../src/contract/step.ts'
 import type { ChainHead, RunBook, Snapshot } from '../../src/domain/decision.ts'
 import { chainStart } from '../../src/domain/event-chain.ts'
+import { NO_PLAN } from '../../src/domain/plan-facts.ts'
 import { ulid } from './given.ts'
 
 export const CREATED_AT = '2026-01-05T09:00:00.000Z'
@@ -118,6 +119,7 @@ export const aSnapshot = (facts: Partial<Snapshot> = {}): Snapshot => ({
   surroundings: null,
   running: [],
   open_requests: [],
+  plan: NO_PLAN,
   newest: null,
   system: null,
   tools: new Map(),

@@ -7,7 +7,9 @@ import type {
   ClaimedRequest,
 } from '../../src/contract/dispatch.ts'
 import type { CreateExecutionRequest, ExecutionRequest } from '../../src/contract/execution-request.ts'
+import type { PlanDefaults, PlanTask, SubmittedTasks } from '../../src/contract/plan.ts'
 import type { CreateRun } from '../../src/contract/run.ts'
+import type { RunPlan } from '../../src/contract/run-plan.ts'
 import type { StepAttempt } from '../../src/contract/step.ts'
 import { claimRequests } from '../../src/domain/claim.ts'
 import { installRouterConfig, soundConfig } from '../../src/domain/configuration.ts'
@@ -16,6 +18,8 @@ import { cancelExecutionRequest, createExecutionRequest } from '../../src/domain
 import { expireRequest } from '../../src/domain/expiry.ts'
 import { heartbeat } from '../../src/domain/lease.ts'
 import { completeRequest, failRequest, rejectRequest, releaseRequest } from '../../src/domain/lease-end.ts'
+import { getPlan } from '../../src/domain/plan.ts'
+import { namesOf, submitTasks } from '../../src/domain/plan-submission.ts'
 import { cancelRun, completeRun, createRun, quarantineRun } from '../../src/domain/run.ts'
 import { completeStepAttempt, createStepAttempt, retryStepAttempt } from '../../src/domain/step.ts'
 import type { Connection } from '../../src/store/sqlite/connection.ts'
@@ -92,6 +96,18 @@ export class Desk {
     )
   }
 
+  submit(run_id: string, tasks: PlanTask[], defaults: PlanDefaults = {}): Promise<SubmittedTasks> {
+    const body = { tasks, defaults }
+    return this.write({ run_id, routing: 'active', tasks_named: namesOf(body) }, (before, given) =>
+      submitTasks(before, given, body),
+    )
+  }
+
+  plan(run_id: string): Promise<RunPlan> {
+    const given = { now: this.now, caller: ANYBODY }
+    return this.store.view({ run_id, tasks: true }, (before) => getPlan(before, given))
+  }
+
   claim({ projects, ...given_body }: Claiming = {}) {
     const body = { worker_id: 'w1', tools: ['aider'], ...given_body }
     const { worker_id, tools } = body
@@ -123,7 +139,14 @@ export class Desk {
 
   complete(held: Held, body: Partial<CompleteExecutionRequest> = {}, claim_next = false) {
     const next = claim_next ? { next: { now: this.now, projects: null } } : {}
-    return this.write({ ...this.#leased(held), open: false, system: 'circuits', ...next }, (before, given) =>
+    const scope = {
+      ...this.#leased(held),
+      open: false,
+      dependents: 'next',
+      system: 'circuits',
+      ...next,
+    } as const
+    return this.write(scope, (before, given) =>
       completeRequest(before, given, { ...tokenOf(held), ...body }, claim_next),
     )
   }
@@ -148,12 +171,12 @@ export class Desk {
 
   /** What the sweep does for what is due. */
   expire({ request_id }: Pick<ExecutionRequest, 'request_id'>) {
-    return this.write({ execution_request_id: request_id, lease: true, open: true }, expireRequest, SYSTEM)
+    return this.write(this.#ending(request_id), expireRequest, SYSTEM)
   }
 
   cancel({ request_id }: Pick<ExecutionRequest, 'request_id'>, reason?: string) {
     const body = reason === undefined ? {} : { reason }
-    return this.write({ execution_request_id: request_id, open: true }, (before, given) =>
+    return this.write({ ...this.#ending(request_id), lease: false }, (before, given) =>
       cancelExecutionRequest(before, given, body),
     )
   }
@@ -209,7 +232,11 @@ export class Desk {
   }
 
   #leased({ execution_request }: Held): Scope {
-    return { execution_request_id: execution_request.request_id, lease: true, open: true }
+    return this.#ending(execution_request.request_id)
+  }
+
+  #ending(execution_request_id: string): Scope {
+    return { execution_request_id, lease: true, open: true, dependents: 'all' }
   }
 }
 
@@ -228,8 +255,31 @@ const COUNTS = `SELECT count(*) FILTER (WHERE state IN ('blocked', 'queued', 'cl
     count(*) FILTER (WHERE state = 'canceled') AS canceled
   FROM execution_requests WHERE run_id = ?`
 
+/** What each request must say that it waits for: how many of its needs have not succeeded, while it is blocked. */
+const WAITING = `SELECT r.execution_request_id AS id, r.waiting_for, r.plan,
+    (SELECT count(*) FROM task_needs n JOIN execution_requests m ON m.execution_request_id = n.needs_id
+     WHERE n.execution_request_id = r.execution_request_id AND m.state <> 'succeeded') AS counted
+  FROM execution_requests r WHERE r.plan IS NOT NULL AND r.state NOT IN ('failed', 'canceled')`
+const NEEDS = 'SELECT needs_id FROM task_needs WHERE execution_request_id = ? ORDER BY needs_id'
+
+interface Waiting {
+  id: string
+  waiting_for: number
+  plan: string
+  counted: number
+}
+
+export function expectPlansSound(db: Connection): void {
+  for (const { id, waiting_for, plan, counted } of db.prepare<[], Waiting>(WAITING).all()) {
+    expect({ id, waiting_for }).toEqual({ id, waiting_for: counted })
+    const { needs } = JSON.parse(plan) as { needs: string[] }
+    expect(db.prepare<[string], string>(NEEDS).pluck().all(id)).toEqual(needs.toSorted())
+  }
+}
+
 /** What must be true at any time: the events of each run fold to its rows, and what is counted is what is there. */
 export async function expectAllSound(db: Connection, store: Store): Promise<void> {
+  expectPlansSound(db)
   const runs = db.prepare<[], string>('SELECT run_id FROM runs').pluck().all()
   for (const run_id of runs) {
     await expectSound(store, run_id)

@@ -179,6 +179,11 @@ function dueReader(db: Connection) {
     `SELECT execution_request_id FROM execution_requests
      WHERE queue_expires_at <= ? ORDER BY queue_expires_at LIMIT ? + 0`,
   )
+  const stranded = prepareRaw(
+    db,
+    `SELECT execution_request_id FROM execution_requests INDEXED BY execution_requests_stranded
+     WHERE state = 'blocked' AND waiting_for = 0 AND created_at <= ? ORDER BY created_at LIMIT ? + 0`,
+  )
   const available = prepareRaw(
     db,
     `SELECT tool_id FROM execution_requests INDEXED BY execution_requests_available
@@ -199,6 +204,8 @@ function dueReader(db: Connection) {
     `SELECT min(instant) FROM (
        SELECT min(min(lease_expires_at, attempt_expires_at)) AS instant FROM leases
        UNION ALL SELECT min(queue_expires_at) FROM execution_requests WHERE queue_expires_at IS NOT NULL
+       UNION ALL SELECT min(created_at) FROM execution_requests INDEXED BY execution_requests_stranded
+         WHERE state = 'blocked' AND waiting_for = 0
        UNION ALL SELECT min(available_at) FROM execution_requests INDEXED BY execution_requests_available
          WHERE state = 'queued' AND available_at > ?
        UNION ALL SELECT min(paused_until) FROM tools INDEXED BY tools_paused WHERE paused_until > ?
@@ -206,9 +213,11 @@ function dueReader(db: Connection) {
      )`,
   )
   return {
-    /** Requests whose lease, attempt or wait is over. */
+    /** Requests whose lease, attempt or wait is over; a wait for other tasks that ended without a tool, too. */
     requests: (now: string, limit: number): string[] =>
-      [...leases.all([now, limit]), ...waiting.all([now, limit])].map(([id]) => id as string),
+      [...leases.all([now, limit]), ...waiting.all([now, limit]), ...stranded.all([now, limit])].map(
+        ([id]) => id as string,
+      ),
     /** The tools of what can be claimed since then, one for each request, and one for each circuit. */
     available: (after: string, now: string): string[] =>
       [...available.all([after, now]), ...half_opened.all([after, now])].map(

@@ -4,6 +4,7 @@ import type {
   ExecutionRequestDocument,
   RequestProgress,
 } from '../../contract/execution-request.ts'
+import type { PlanPlace } from '../../contract/plan-place.ts'
 import { rankOf } from '../../domain/claim.ts'
 import type { Connection } from './connection.ts'
 import { type Cell, type Row, narrowUpdate, placeholders, prepareRaw } from './table.ts'
@@ -16,6 +17,8 @@ const FIXED = [
   'document',
   'content_hash',
   'created_at',
+  'task_id',
+  'plan',
 ] as const
 
 /** What the machine changes, in the order of `encodeProgress` and `decodeProgress`. */
@@ -41,6 +44,7 @@ const PROGRESS = [
   'version',
 ] as const
 
+export const PROGRESS_COLUMNS = PROGRESS
 export const REQUEST_COLUMNS = [...FIXED, ...PROGRESS]
 
 const encodeFixed = (request: ExecutionRequest, document: ExecutionRequestDocument): Cell[] => [
@@ -50,6 +54,8 @@ const encodeFixed = (request: ExecutionRequest, document: ExecutionRequestDocume
   JSON.stringify(document),
   request.content_hash,
   request.created_at,
+  request.task_id,
+  request.plan === null ? null : JSON.stringify(request.plan),
 ]
 
 const encodeProgress = ({ assignment, ...request }: RequestProgress): Cell[] => [
@@ -109,8 +115,19 @@ export const decodeRequest = (row: Row): ExecutionRequest => ({
   ...(JSON.parse(row[3] as string) as ExecutionRequestDocument),
   content_hash: row[4] as string,
   run_id: row[1] as string,
+  plan: decodePlan(row[7]),
   created_at: row[5] as string,
   ...decodeProgress(row, FIXED.length),
+})
+
+export const decodePlan = (cell: Cell | undefined): PlanPlace | null =>
+  cell == null ? null : (JSON.parse(cell as string) as PlanPlace)
+
+/** Of a row that begins with the two ids. */
+export const decodeProgressOf = (row: Row): RequestProgress => ({
+  request_id: row[0] as string,
+  run_id: row[1] as string,
+  ...decodeProgress(row, 2),
 })
 
 export function executionRequestsTable(db: Connection) {
@@ -120,12 +137,12 @@ export function executionRequestsTable(db: Connection) {
   )
   const open = prepareRaw(
     db,
-    `SELECT execution_request_id, ${PROGRESS.join(', ')} FROM execution_requests
+    `SELECT execution_request_id, run_id, ${PROGRESS.join(', ')} FROM execution_requests
      WHERE run_id = +? AND state IN ('blocked', 'queued', 'claimed') ORDER BY execution_request_id`,
   )
   const insert = db.prepare<[Row]>(
-    `INSERT INTO execution_requests (${REQUEST_COLUMNS.join(', ')}, priority_rank)
-     VALUES (${placeholders(REQUEST_COLUMNS)}, ?)`,
+    `INSERT INTO execution_requests (${REQUEST_COLUMNS.join(', ')}, priority_rank, waiting_for)
+     VALUES (${placeholders(REQUEST_COLUMNS)}, ?, ?)`,
   )
   const update = narrowUpdate(db, 'execution_requests', PROGRESS, [
     'execution_request_id',
@@ -139,10 +156,11 @@ export function executionRequestsTable(db: Connection) {
       return row === undefined ? null : decodeRequest(row)
     },
     /** Those of a run that have not ended. */
-    open: (run_id: string): RequestProgress[] =>
-      open.all([run_id]).map((row) => ({ request_id: row[0] as string, run_id, ...decodeProgress(row, 1) })),
-    insert: (request: ExecutionRequest, document: ExecutionRequestDocument): void =>
-      void insert.run([...encodeFixed(request, document), ...encodeProgress(request), rankOf(request)]),
+    open: (run_id: string): RequestProgress[] => open.all([run_id]).map(decodeProgressOf),
+    insert(request: ExecutionRequest, document: ExecutionRequestDocument, waiting_for: number): void {
+      const cells = [...encodeFixed(request, document), ...encodeProgress(request)]
+      insert.run([...cells, rankOf(request), waiting_for])
+    },
     write: (before: RequestProgress, after: RequestProgress): void =>
       update(encodeProgress(before), encodeProgress(after), [
         before.request_id,

@@ -97,7 +97,14 @@ type RouterChange = Exclude<
   Change,
   {
     record:
-      'run' | 'step_attempt' | 'execution_request' | 'request_progress' | 'lease' | 'lease_ended' | 'worker'
+      | 'run'
+      | 'step_attempt'
+      | 'execution_request'
+      | 'request_progress'
+      | 'task_waits'
+      | 'lease'
+      | 'lease_ended'
+      | 'worker'
   }
 >
 

@@ -26,6 +26,7 @@ import { summaryReads } from './run-summary.ts'
 import { runsTable } from './runs.ts'
 import { stepAttemptsTable } from './step-attempts.ts'
 import { stepList } from './step-list.ts'
+import { loadPlan, mayRoute, taskNeeds } from './task-needs.ts'
 import { workerReads } from './worker-list.ts'
 
 export interface SqliteStoreOptions {
@@ -97,6 +98,7 @@ const tablesOf = (db: Connection) => ({
   runs: runsTable(db),
   steps: stepAttemptsTable(db),
   requests: executionRequestsTable(db),
+  needs: taskNeeds(db),
   events: eventsTable(db),
   keys: idempotencyKeysTable(db),
   router: routerTables(db),
@@ -107,6 +109,7 @@ function loader({
   runs,
   steps,
   requests,
+  needs,
   events,
   keys,
   router,
@@ -120,6 +123,8 @@ function loader({
     const step_attempt = step_attempt_id == null ? null : steps.get(step_attempt_id)
     const run_id = scope.run_id ?? step_attempt?.run_id ?? request?.run_id
     const run = run_id === undefined ? null : runs.get(run_id)
+    const plan = loadPlan(needs, scope, { request, run_id }, router.tools.kept)
+    const routing = mayRoute(scope, request, plan) ? ({ routing: 'active' } as const) : {}
     const sequence = newest_at === 'step' ? step_attempt?.sequence : newest_at
     const asks = scope.open === true && run !== null ? run : null
     const ends = scope.system !== undefined && step_attempt?.state === 'running' ? step_attempt : null
@@ -134,9 +139,10 @@ function loader({
       open_requests: asks !== null && asks.requests.open > 0 ? requests.open(run_id!) : [],
       tools,
       thresholds: ends === null ? null : thresholdsOf(beside.activeRouter(), ends),
+      plan,
       newest: run === null || sequence === undefined ? null : steps.newest(run_id!, sequence),
       system: asksSystem(scope, tools, work.queue) ? events.systemHead() : null,
-      ...loadRouter(router, scope),
+      ...loadRouter(router, { ...scope, ...routing }),
       ...work,
       remembered: scope.claim == null ? null : keys.get(scope.claim.key),
     }
@@ -170,16 +176,18 @@ function write<T>(tables: Tables, { claim }: Scope, decision: Decision<T>): T {
   return result
 }
 
-function apply({ runs, steps, requests, router, dispatch }: Tables, change: Change): void {
+function apply({ runs, steps, requests, needs, router, dispatch }: Tables, change: Change): void {
   switch (change.record) {
     case 'run':
       return runs.write(change.before, change.after)
     case 'step_attempt':
       return steps.write(change.before, change.after)
     case 'execution_request':
-      return requests.insert(change.after, change.document)
+      return requests.insert(change.after, change.document, change.waiting_for ?? 0)
     case 'request_progress':
       return requests.write(change.before, change.after)
+    case 'task_waits':
+      return needs.wait(change.execution_request_id, change)
     case 'lease':
     case 'lease_ended':
     case 'worker':
