@@ -50,6 +50,8 @@ export function noOpStore(written: Written, read: Run): Store {
     availableTools: () => Promise.resolve([]),
     resumedTools: () => Promise.resolve([]),
     hasQueued: () => Promise.resolve(false),
+    openCircuits: () => Promise.resolve([]),
+    waitingBehind: () => Promise.resolve([]),
     nextDue: () => Promise.resolve(null),
     forgetKeys: () => Promise.resolve(0),
     lastInstant: () => Promise.resolve(null),

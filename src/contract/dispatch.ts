@@ -180,7 +180,7 @@ export const RequestError = named(
     },
     {
       description:
-        'What went wrong. `invalid_request`, `auth` and `canceled` are never tried again; `auth` and `rate_limited` open the circuit of the tool at once, `timeout` never does. Other classes are yours to name, such as `tool_error`.',
+        'What went wrong. `invalid_request` and `canceled` are never tried again, `auth` only with another tool; `auth` and `rate_limited` open the circuit of the tool at once, `timeout` never does. Other classes are yours to name, such as `tool_error`.',
     },
   ),
 )
@@ -191,7 +191,12 @@ export const FailExecutionRequest = named(
     {
       lease_token: leaseToken,
       error: ref(RequestError),
-      retryable: optional(Type.Boolean({ description: 'False ends it at once; left out is true.' })),
+      retryable: optional(
+        Type.Boolean({
+          description:
+            'False: no other try would do better, with whichever tool; it ends at once. Left out is true.',
+        }),
+      ),
       retry_after_ms: optional(
         Type.Integer({
           minimum: 0,

@@ -1,6 +1,6 @@
 import { type Static, Type } from '@sinclair/typebox'
 import { Complexity, Priority, RiskTier } from './classification.ts'
-import { Labels, Sha256, Timestamp, Ulid, anyOf, count, instant, name, page, pageOf } from './common.ts'
+import { Labels, Sha256, Timestamp, Ulid, count, name, pageOf } from './common.ts'
 import { LIMITS } from './limits.ts'
 import { closed, named, nullable, optional, ref, words } from './named.ts'
 import { PlanPlace } from './plan-place.ts'
@@ -85,7 +85,7 @@ export const RequestRouting = named(
         Type.Array(name('A tool.'), { description: 'Only these tools may do it; left out is any.' }),
       ),
       excluded_tools: Type.Array(name('A tool.'), { description: 'These tools may not do it.' }),
-      max_attempts: Type.Integer({ minimum: 1, description: 'How often it may be tried.' }),
+      max_attempts: Type.Integer({ minimum: 1, description: 'How often each tool may try it.' }),
       timeout_seconds: seconds('How long one try may take.'),
       queue_timeout_seconds: nullable(seconds('How long it may wait for a worker.'), {
         description: 'How long it may wait for a worker; null is without end.',
@@ -168,6 +168,7 @@ export const requestExample = {
     args: ['--message', '{prompt}', '--yes-always'],
   },
   attempts: 0,
+  tool_attempts: 0,
   fence: 0,
   worker_id: null,
   rejected_by: [],
@@ -190,7 +191,10 @@ const progressFields = {
       'Why it ended, or null while it has not: `dependency_failed` where a task that it needs did not succeed, `unroutable` where no tool was there when it became ready.',
   }),
   assignment: nullable(ref(Assignment), { description: 'Null while nobody was chosen.' }),
-  attempts: count('Attempts that count against `max_attempts`: those that were rejected or released do not.'),
+  attempts: count('Attempts in all. Those that were rejected or released do not count.'),
+  tool_attempts: count(
+    'Those of them that its present tool made. At `max_attempts` the next tool of the rule takes over.',
+  ),
   fence: count('Grows with every claim. What a worker sends for an earlier one is refused.'),
   worker_id: nullable(name('The worker that holds it, or had it last.')),
   rejected_by: Type.Array(name('A worker.'), {
@@ -282,18 +286,3 @@ export const ExecutionRequestParams = closed(
   { execution_request_id: ref(Ulid) },
   { description: 'Which execution request.' },
 )
-
-export const ExecutionRequestsQuery = closed(
-  {
-    project_id: anyOf(name('A project.'), 'Requests of these projects.'),
-    run_id: anyOf(ref(Ulid), 'Requests of these runs.'),
-    state: anyOf(ref(ExecutionRequestState), 'Requests in these states.'),
-    tool_id: anyOf(name('A tool.'), 'Requests that are assigned to these tools.'),
-    worker_id: anyOf(name('A worker.'), 'Requests that these workers hold or had last.'),
-    created_after: Type.Optional(instant('Created at this instant or later.')),
-    created_before: Type.Optional(instant('Created before this instant.')),
-    ...page('desc'),
-  },
-  { description: 'Filters of the list of execution requests. Different filters must all pass.' },
-)
-export type ExecutionRequestsQuery = Static<typeof ExecutionRequestsQuery>

@@ -8,6 +8,7 @@ import * as routerDocument from './documents/router-config.ts'
 import * as dispatch from './dispatch.ts'
 import * as event from './event.ts'
 import * as executionRequest from './execution-request.ts'
+import * as requestStory from './request-story.ts'
 import * as health from './health.ts'
 import * as machine from './machine.ts'
 import * as plan from './plan.ts'
@@ -56,6 +57,7 @@ export const namedSchemas = [
   executionRequest,
   plan,
   runPlan,
+  requestStory,
   dispatch,
   worker,
   machine,

@@ -78,7 +78,12 @@ export const LIMITS = {
   summary_tools: 1_000,
   /** How far requests ahead of another are counted. */
   counted_ahead: 1_000,
-  /** Requests that one sweep ends. */
+  /**
+   * Decisions, and attempts, that one answer tells of a request: ten tools with a hundred attempts each. There may be
+   * more, as giving it back costs nothing.
+   */
+  story_entries: 1_000,
+  /** Requests that one sweep ends, and that one step of it looks at for each circuit that has opened. */
   sweep_batch: 200,
   /** Tasks of one submission, and what they need together; the same of all submissions of a run. */
   plan_tasks: 1_000,

@@ -118,6 +118,7 @@ export const ReplayResult = named(
           identical: true,
           decision: {
             route_decision_id: '01JD8Z6V4M1N3P5Q7R9S1T3V5W',
+            previous_decision_id: null,
             ...answerExample,
             created_at: '2026-01-05T09:30:00.500Z',
           },

@@ -77,6 +77,7 @@ export const CANDIDATE_REASONS = {
   later_in_name: 'another is as good, and its name comes first',
   not_explored: 'this decision was one of the share that goes to the tool with the fewest outcomes',
   opens_later: 'the circuit of another lets an attempt through sooner',
+  not_a_fallback: 'it is none of those that may take over',
 } as const
 
 export const CandidateReason = openSet('CandidateReason', CANDIDATE_REASONS, 'Why a tool was chosen or not.')

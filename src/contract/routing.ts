@@ -56,6 +56,11 @@ export const RouteInputs = named(
       rotation: nullable(ref(Rotation), {
         description: 'Whose turn it was before the decision; null if it was not made in turn.',
       }),
+      fallback_order: Type.Optional(
+        Type.Array(name('A tool.'), {
+          description: 'Of a fallback: who could take over, in order. Absent from first decisions.',
+        }),
+      ),
     },
     {
       description:
@@ -82,12 +87,15 @@ export const answerFields = {
     description: 'Where the chance in it comes from: the same seed gives the same decision.',
   }),
   inputs: ref(RouteInputs),
-  rules: Type.Array(ref(RuleVerdict), { description: 'Every rule, in order.' }),
+  rules: Type.Array(ref(RuleVerdict), {
+    description: 'Every rule, in order; none for a fallback, which goes by the order of the rule before.',
+  }),
   candidates: Type.Array(ref(CandidateVerdict), {
     description: 'Every tool of the configuration, sorted by name, each once.',
   }),
   fallback_to: Type.Array(name('A tool.'), {
-    description: 'Who takes over, in order, when the tool has failed.',
+    description:
+      'Who takes over, in order, when the attempts of the tool are spent or its circuit is open: what is left of the order.',
   }),
   validate_with: Type.Array(name('A tool.'), { description: 'Who checks the work.' }),
   run_id: nullable(ref(Ulid), { description: 'The run that the task belongs to.' }),
@@ -134,15 +142,26 @@ export const answerExample = {
   run_id: null,
 }
 
+const decisionIds = {
+  route_decision_id: ref(Ulid),
+  previous_decision_id: Type.Optional(
+    nullable(ref(Ulid), {
+      description:
+        'Of a fallback: the decision about the same execution request before this one. Null for first decisions; absent where it was recorded before there were fallbacks.',
+    }),
+  ),
+}
+
 export const RouteDecision = named(
   'RouteDecision',
   closed(
-    { route_decision_id: ref(Ulid), ...answerFields, created_at: ref(Timestamp) },
+    { ...decisionIds, ...answerFields, created_at: ref(Timestamp) },
     {
       description: 'The stored answer to the question which tool, and why.',
       examples: [
         {
           route_decision_id: '01JD8Z6V4M1N3P5Q7R9S1T3V5W',
+          previous_decision_id: null,
           ...answerExample,
           created_at: '2026-01-05T09:30:00.500Z',
         },

@@ -126,6 +126,18 @@ export interface Routing {
 export interface RouteBook {
   decision: RouteDecision
   project_id: string | null
+  /** The request that it assigns, if it assigns one. */
+  execution_request_id: string | null
+}
+
+/** What it takes to find another tool for a request. */
+export interface FallbackBook {
+  /** The last decision about the request, with who may take over. */
+  previous: RouteDecision
+  /** The active configuration. */
+  routing: Routing
+  /** The tool that has the request. */
+  tool: ToolBook
 }
 
 /** A finished HTTP answer: what a repeated idempotency key gets again, byte for byte. */
@@ -162,6 +174,8 @@ export interface Scope extends PlanScope {
   lease?: boolean
   worker_id?: string
   queue?: QueueScope
+  /** Also who may take over from the tool of that request. */
+  fallback?: boolean
   /** Also what is around that request. */
   surroundings?: boolean
   /** Also what the worker of that lease could be given next. */
@@ -192,6 +206,8 @@ export interface Snapshot {
   worker: WorkerBook | null
   queue: Queue | null
   surroundings: Surroundings | null
+  /** Null where nobody may take over: the order of the rule is at its end. */
+  fallback: FallbackBook | null
   /** The running attempts of the run in scope. */
   running: readonly StepAttempt[]
   /** The execution requests of the run in scope that have not ended, without what never changes of them. */

@@ -3,10 +3,8 @@ import type { Task } from '../contract/task.ts'
 import type { Change, Given, RunBook, Snapshot } from './decision.ts'
 import { endedRequest, requestTold } from './ending.ts'
 import type { Dependent } from './plan-facts.ts'
-import { assignmentOf } from './request.ts'
 import { requestMachine } from './request-machine.ts'
 import { queueEnd } from './retry.ts'
-import { taskRouted } from './route-decision.ts'
 import { type RouteSeries, routeSeries } from './route-series.ts'
 import { type Entry, joined, still } from './run-entry.ts'
 import { counting } from './run-moves.ts'
@@ -84,14 +82,14 @@ export function unblocked(
   request: ExecutionRequest,
   series: RouteSeries,
 ): { entry: Entry; after: ExecutionRequest | null } {
-  const { decision, change } = series.route(taskOf(request), book.run)
-  const routed: Entry = { book, changes: [change], drafts: [taskRouted(decision)] }
-  if (decision.tool_id === null) return { entry: routed, after: null }
+  const { assignment, changes, drafts } = series.route(taskOf(request), book.run, request.request_id)
+  const routed: Entry = { book, changes, drafts }
+  if (assignment === null) return { entry: routed, after: null }
   const edge = requestMachine.edge(request.state, 'unblock')
   const after: ExecutionRequest = {
     ...request,
     state: edge.to,
-    assignment: assignmentOf(decision, series.router),
+    assignment,
     available_at: given.now,
     queue_expires_at: queueEnd(request, given.now),
     updated_at: given.now,

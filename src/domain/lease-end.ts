@@ -10,17 +10,28 @@ import type { ExecutionRequest } from '../contract/execution-request.ts'
 import { LIMITS } from '../contract/limits.ts'
 import type { StepAttempt } from '../contract/step.ts'
 import { type Entries, asWorker, enteredAll, takeFrom } from './claim.ts'
-import type { Change, Decision, Given, Lease, RequestCounts, RunBook, Snapshot } from './decision.ts'
+import type {
+  Change,
+  Decision,
+  Given,
+  Lease,
+  RequestCounts,
+  RunBook,
+  Snapshot,
+  ToolBook,
+} from './decision.ts'
 import { consequences, stillOpen } from './dependents.ts'
 import { endedAs, leaseEnd, requestTold } from './ending.ts'
+import { type Again, type End, endsAs, handedBack, nextTry } from './fallback.ts'
 import { visibleRequest } from './guard.ts'
 import { requireAgreement } from './guard.ts'
 import { holds, leaseLost } from './lease.ts'
 import { type RequestCommand, requestMachine } from './request-machine.ts'
-import { type Failure, afterFailure, queueEnd } from './retry.ts'
+import { type Failure, queueEnd } from './retry.ts'
 import { type Entry, entered, joined } from './run-entry.ts'
 import { NOTHING_OPEN, counting, settled } from './run-moves.ts'
 import { type AttemptResult, attemptEnd } from './step.ts'
+import { unknownTool } from './tool.ts'
 
 // How the work of a lease ends, by its worker; by time: expiry.ts. The scope of each must load the
 // request with its lease, what is open in its run, and what needs it.
@@ -50,7 +61,8 @@ export function completeRequest(
   const work = held(before, given, lease_token)
   requireAgreement({ status: 'succeeded', ...result })
   const by = asWorker(given, work.lease.worker_id)
-  const { entry, after } = ended(before, by, work, { status: 'succeeded', ...result }, 'succeed', 'succeeded')
+  const attempt: AttemptResult = { status: 'succeeded', ...result }
+  const { entry, after } = ended(before, by, work, attempt, 'succeed', endsAs('succeeded'))
   const { lease } = work
   const entries: Entries = new Map([[lease.run_id, { before: work.book, entry }]])
   const terms = { worker_id: lease.worker_id, lease_seconds: lease.lease_seconds }
@@ -105,7 +117,7 @@ export function rejectRequest(
   if (rejected_by.length > LIMITS.rejects) {
     return finalFailure(before, by, rejected, attempt, 'rejected')
   }
-  return requeue(before, by, rejected, attempt, given.now)
+  return handBack(before, by, rejected, attempt)
 }
 
 export function releaseRequest(
@@ -117,7 +129,7 @@ export function releaseRequest(
   const by = asWorker(given, work.lease.worker_id)
   const attempt: AttemptResult = { status: 'canceled', state_reason: `released: ${reason}` }
   if (work.request.cancel_requested_at !== null) return stop(before, by, work, attempt)
-  return requeue(before, by, work, attempt, given.now)
+  return handBack(before, by, work, attempt)
 }
 
 export function tryAgain(
@@ -127,42 +139,53 @@ export function tryAgain(
   attempt: AttemptResult,
   failure: Failure,
 ): Decision<ExecutionRequest> {
-  const request = { ...work.request, attempts: work.request.attempts + 1 }
-  const counted = { ...work, request }
-  const next = afterFailure(request, failure, given)
-  if ('stop_reason' in next) return finalFailure(before, given, counted, attempt, next.stop_reason)
-  return requeue(before, given, counted, attempt, next.available_at)
+  const tried = { ...work, request: counted(work.request) }
+  const step = attemptEnd(before, given, work, attempt)
+  const next = nextTry(before, given, tried.request, failure, toolOf(before, step.entry, work))
+  if ('moved' in next) return requeue(before, given, tried, step, next)
+  return finish(before, given, tried, attempt, 'fail', next)
 }
 
-function requeue(
+function handBack(
   before: Snapshot,
   given: Given,
   work: Held,
   attempt: AttemptResult,
-  available_at: string,
 ): Decision<ExecutionRequest> {
-  const { request, book } = work
+  const step = attemptEnd(before, given, work, attempt)
+  const next = handedBack(before, given, work.request, toolOf(before, step.entry, work))
+  return requeue(before, given, work, step, next)
+}
+
+/** The tool of the lease, as the end of its attempt leaves it. */
+const toolOf = (before: Snapshot, ended: Entry, { lease: { tool_id } }: Held): ToolBook =>
+  toolsKnown(before, ended).get(tool_id) ?? unknownTool(tool_id)
+
+function requeue(
+  before: Snapshot,
+  given: Given,
+  { request, book }: Held,
+  step: ReturnType<typeof attemptEnd>,
+  next: Again,
+): Decision<ExecutionRequest> {
   const edge = requestMachine.edge(request.state, 'requeue')
+  const moved = { ...request, ...next.moved }
   const after: ExecutionRequest = {
-    ...request,
+    ...moved,
     state: edge.to,
-    available_at,
-    queue_expires_at: queueEnd(request, available_at),
+    queue_expires_at: queueEnd(moved, moved.available_at),
     updated_at: given.now,
     version: request.version + 1,
   }
-  const step = attemptEnd(before, given, work, attempt)
-  const moved: Entry = {
+  const progress = { record: 'request_progress' as const, before: before.request!, after }
+  const queued: Entry = {
     book: step.entry.book,
-    changes: [{ record: 'request_progress', before: before.request!, after }, ...leaseEnd(before.request!)],
-    drafts: [requestTold(edge, request, after)],
+    changes: [...next.changes, progress, ...leaseEnd(before.request!)],
+    drafts: [...next.drafts, requestTold(edge, request, after)],
   }
-  const told = entered(book, joined(step.entry, moved), given, before.system)
-  return {
-    ...told,
-    changes: [...told.changes, ...tallied(before, given, failedBy(attempt))],
-    result: () => after,
-  }
+  const told = entered(book, joined(step.entry, queued), given, before.system)
+  const failed = step.after.state === 'failed' ? { failed: 1 } : {}
+  return { ...told, changes: [...told.changes, ...tallied(before, given, failed)], result: () => after }
 }
 
 const finalFailure = (
@@ -171,7 +194,7 @@ const finalFailure = (
   work: Held,
   attempt: AttemptResult,
   stop_reason: string,
-): Decision<ExecutionRequest> => finish(before, given, work, attempt, 'fail', stop_reason)
+): Decision<ExecutionRequest> => finish(before, given, work, attempt, 'fail', endsAs(stop_reason))
 
 /** Its worker has stopped as it was asked. */
 export const stop = (
@@ -180,7 +203,7 @@ export const stop = (
   work: Held,
   attempt: AttemptResult,
 ): Decision<ExecutionRequest> =>
-  finish(before, given, work, attempt, 'confirm_cancel', work.request.cancel_reason ?? 'canceled')
+  finish(before, given, work, attempt, 'confirm_cancel', endsAs(work.request.cancel_reason ?? 'canceled'))
 
 function finish(
   before: Snapshot,
@@ -188,9 +211,9 @@ function finish(
   work: Held,
   attempt: AttemptResult,
   command: RequestCommand,
-  stop_reason: string,
+  end: End,
 ): Decision<ExecutionRequest> {
-  const { entry, after } = ended(before, given, work, attempt, command, stop_reason)
+  const { entry, after } = ended(before, given, work, attempt, command, end)
   const told = entered(work.book, entry, given, before.system)
   return {
     ...told,
@@ -212,16 +235,17 @@ function ended(
   work: Held,
   attempt: AttemptResult,
   command: RequestCommand,
-  stop_reason: string,
+  { stop_reason, changes, drafts }: End,
 ): { entry: Entry; after: ExecutionRequest } {
   const request = command === 'succeed' ? counted(work.request) : work.request
   const edge = requestMachine.edge(request.state, command)
   const step = attemptEnd(before, given, work, attempt)
   const after = endedAs(request, given, edge.to, stop_reason)
+  const progress = { record: 'request_progress' as const, before: before.request!, after }
   const entry: Entry = {
     book: counting(step.entry.book, COUNTS[command as keyof typeof COUNTS]),
-    changes: [{ record: 'request_progress', before: before.request!, after }, ...leaseEnd(before.request!)],
-    drafts: [requestTold(edge, request, after)],
+    changes: [...changes, progress, ...leaseEnd(before.request!)],
+    drafts: [...drafts, requestTold(edge, request, after)],
   }
   return { after, entry: settledWith(joined(step.entry, entry), before, given, after) }
 }
@@ -229,6 +253,7 @@ function ended(
 const counted = (request: ExecutionRequest): ExecutionRequest => ({
   ...request,
   attempts: request.attempts + 1,
+  tool_attempts: request.tool_attempts + 1,
 })
 
 /** What the end of this request means to those that need it, and to its run, which may end with it. */

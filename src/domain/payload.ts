@@ -145,6 +145,7 @@ export const progressText = (request: RequestProgress): string =>
     state: request.state,
     step_attempt_id: request.step_attempt_id,
     stop_reason: request.stop_reason,
+    tool_attempts: request.tool_attempts,
     updated_at: request.updated_at,
     version: request.version,
     worker_id: request.worker_id,

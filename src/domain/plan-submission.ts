@@ -19,10 +19,10 @@ import { type Needs, circles, levelsOf, orderOf, readGraph } from './plan-graph.
 import { faultOfLength, faultsOfTasks, taskOf, warningsOf } from './plan-tasks.ts'
 import { payloadText } from './payload.ts'
 import { pointerTo } from './pointer.ts'
-import { type Bounds, assignmentOf, requestDocument } from './request.ts'
+import { type Bounds, requestDocument } from './request.ts'
 import { queueEnd, totalEnd } from './retry.ts'
 import { type Prospect, prospectOf } from './route-prospect.ts'
-import { requireOpen, requireRouting, taskRouted } from './route-decision.ts'
+import { requireOpen, requireRouting } from './route-decision.ts'
 import { type RouteSeries, routeSeries } from './route-series.ts'
 import { type Entry, entered, joined } from './run-entry.ts'
 import { counting } from './run-moves.ts'
@@ -169,9 +169,9 @@ function newTask(book: RunBook, given: Given, series: RouteSeries, asked: Asked)
   const by = { execution_request_id: request_id, created_by: createdBy(given), created_at: now }
   const document = requestDocument(task, asked.bounds, by)
   const fixed = { ...document, run_id: book.run.run_id, created_at: now }
-  const routed = waiting_for === 0 ? series.route(askedTask(fixed), book.run) : null
-  const tool_id = routed?.decision.tool_id ?? null
-  const ready = routed !== null && tool_id !== null ? routed : null
+  const placed = waiting_for === 0 ? series.route(askedTask(fixed), book.run, request_id) : null
+  // What is refused a tool now has its second chance in the sweep, and is decided then.
+  const ready = placed === null || placed.assignment === null ? null : placed
   const texts = memberTexts(document)
   const moved = {
     content_hash: hash('sha256', textOfMembers(DOCUMENT_NAMES, texts), 'hex'),
@@ -179,7 +179,7 @@ function newTask(book: RunBook, given: Given, series: RouteSeries, asked: Asked)
     plan: { name, level, needs },
     created_at: now,
     ...newProgress(ready === null ? 'blocked' : 'queued', given),
-    assignment: ready === null ? null : assignmentOf(ready.decision, series.router),
+    assignment: ready?.assignment ?? null,
     queue_expires_at: ready === null ? totalEnd(fixed) : queueEnd(fixed, now),
   }
   const request: ExecutionRequest = { ...document, ...moved }
@@ -194,8 +194,8 @@ function newTask(book: RunBook, given: Given, series: RouteSeries, asked: Asked)
   return {
     request,
     is_doomed,
-    changes: ready === null ? [kept] : [ready.change, kept],
-    drafts: ready === null ? [created] : [taskRouted(ready.decision), created],
+    changes: [...(ready?.changes ?? []), kept],
+    drafts: [...(ready?.drafts ?? []), created],
   }
 }
 

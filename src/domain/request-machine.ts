@@ -2,7 +2,16 @@ import type { ExecutionRequestState } from '../contract/execution-request.ts'
 import { OWN_COMMAND, defineMachine } from './machine.ts'
 
 export type RequestCommand =
-  'create' | 'unblock' | 'claim' | 'succeed' | 'requeue' | 'fail' | 'expire' | 'cancel' | 'confirm_cancel'
+  | 'create'
+  | 'unblock'
+  | 'reassign'
+  | 'claim'
+  | 'succeed'
+  | 'requeue'
+  | 'fail'
+  | 'expire'
+  | 'cancel'
+  | 'confirm_cancel'
 
 const post = (operation_id: string, path: string) => ({ operation_id, method: 'POST' as const, href: path })
 const of = (operation_id: string, command: string) =>
@@ -10,7 +19,8 @@ const of = (operation_id: string, command: string) =>
 const fail = of('failExecutionRequest', 'fail')
 
 // A request is created blocked while it waits for other tasks, queued otherwise. A claimed one is not canceled but
-// its worker is asked to stop: hence the edge that leads back.
+// its worker is asked to stop, and one that waits for a tool whose circuit opens gets another: hence the edges that
+// lead back.
 export const requestMachine = defineMachine<ExecutionRequestState, RequestCommand>(
   'execution_request',
   [
@@ -18,6 +28,7 @@ export const requestMachine = defineMachine<ExecutionRequestState, RequestComman
     [null, 'create', 'blocked', 'request_created'],
     [null, 'create', 'queued', 'request_created'],
     ['blocked', 'unblock', 'queued', 'request_queued'],
+    ['queued', 'reassign', 'queued', 'request_queued'],
     ['queued', 'claim', 'claimed', 'request_claimed'],
     ['claimed', 'succeed', 'succeeded', 'request_completed'],
     ['claimed', 'requeue', 'queued', 'request_queued'],
@@ -32,6 +43,7 @@ export const requestMachine = defineMachine<ExecutionRequestState, RequestComman
   {
     create: post('createExecutionRequest', '/v1/execution-requests'),
     unblock: OWN_COMMAND,
+    reassign: OWN_COMMAND,
     claim: post('claimExecutionRequests', '/v1/execution-requests/claim'),
     succeed: of('completeExecutionRequest', 'complete'),
     requeue: fail,

@@ -8,7 +8,10 @@ const FACTOR = 2
 const DELAY_CAP_MS = 60_000
 
 /** What another try would not mend. */
-const FINAL_CLASSES: ReadonlySet<string> = new Set(['invalid_request', 'auth', 'canceled'])
+const FINAL_CLASSES: ReadonlySet<string> = new Set(['invalid_request', 'canceled'])
+
+/** What another try with the same tool would not mend, but perhaps one with another. */
+const FINAL_FOR_TOOL: ReadonlySet<string> = new Set(['auth'])
 
 export const plus = (instant: string, ms: number): string => new Date(Date.parse(instant) + ms).toISOString()
 
@@ -37,17 +40,27 @@ export interface Failure {
   retry_after_ms: number | null
 }
 
-/** Either when it is tried again, or which limit ended it. `attempts` counts the one that failed. */
+/** Which limit ended it, and whether another tool may still try. */
+export interface Limit {
+  stop_reason: string
+  another_tool: boolean
+}
+
+/** Either when its tool tries again, or what ends that. The attempts count the one that failed. */
 export function afterFailure(
-  request: Bounded & Pick<ExecutionRequest, 'attempts'>,
+  request: Bounded & Pick<ExecutionRequest, 'tool_attempts'>,
   { error_class, retryable, retry_after_ms }: Failure,
   given: Pick<Given, 'now' | 'randomHex'>,
-): { available_at: string } | { stop_reason: string } {
-  if (!retryable || FINAL_CLASSES.has(error_class)) return { stop_reason: 'not_retryable' }
-  if (request.attempts >= request.routing.max_attempts) return { stop_reason: 'max_attempts' }
-  const available_at = plus(given.now, retry_after_ms ?? backOff(request.attempts, given))
+): { available_at: string } | Limit {
+  if (!retryable || FINAL_CLASSES.has(error_class))
+    return { stop_reason: 'not_retryable', another_tool: false }
+  if (FINAL_FOR_TOOL.has(error_class)) return { stop_reason: 'not_retryable', another_tool: true }
+  if (request.tool_attempts >= request.routing.max_attempts)
+    return { stop_reason: 'max_attempts', another_tool: true }
+  const available_at = plus(given.now, retry_after_ms ?? backOff(request.tool_attempts, given))
   const end = totalEnd(request)
-  return end !== null && available_at >= end ? { stop_reason: 'total_timeout' } : { available_at }
+  if (end !== null && available_at >= end) return { stop_reason: 'total_timeout', another_tool: false }
+  return { available_at }
 }
 
 /** Exponential with full jitter, so that what failed together does not come back together. */

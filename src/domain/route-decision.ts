@@ -22,12 +22,20 @@ export function createRouteDecision(before: Snapshot, given: Given, task: Task):
   return { ...entered(book, entry, given), result: () => decision }
 }
 
+/** To what a decision belongs. */
+interface Belonging {
+  run_id: string | null
+  project_id: string | null
+  /** The request that it assigns. */
+  execution_request_id?: string | null
+}
+
 /** Decides with the active configuration: the decision, and what is to be kept of it. */
 export function route(
   before: Snapshot,
   given: Given,
   task: Task,
-  { run_id, project_id }: { run_id: string | null; project_id: string | null },
+  { run_id, project_id, execution_request_id = null }: Belonging,
 ): { decision: RouteDecision; changes: Change[] } {
   const routing = requireRouting(before)
   const { decision, rotation } = decide(task, routing.router, factsAt(routing, given.now), {
@@ -36,7 +44,9 @@ export function route(
     run_id,
     seed: seedOf(given),
   })
-  const changes: Change[] = [{ record: 'route_decision', after: { decision, project_id } }]
+  const changes: Change[] = [
+    { record: 'route_decision', after: { decision, project_id, execution_request_id } },
+  ]
   if (rotation !== null) changes.push(turn(routing, rotation))
   return { decision, changes }
 }

@@ -16,7 +16,7 @@ export function explain(
 ): ExplainResult {
   const unnamed = { ...given, route_decision_id: '', created_at: '' }
   const { decision } = decide(task, router, facts, unnamed)
-  const { route_decision_id: _id, created_at: _at, ...answer } = decision
+  const { route_decision_id: _id, previous_decision_id: _before, created_at: _at, ...answer } = decision
   return {
     ...answer,
     alternatives: alternatives(task, router, facts, given.seed),

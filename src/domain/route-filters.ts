@@ -25,6 +25,7 @@ export const BIT = {
   later_in_name: 1 << 13,
   not_explored: 1 << 14,
   opens_later: 1 << 16,
+  not_a_fallback: 1 << 17,
 } as const satisfies Record<CandidateReason, number>
 
 const REASONS = Object.keys(BIT) as CandidateReason[]

@@ -7,15 +7,31 @@ import {
 } from '../contract/route-verdict.ts'
 import type { RouteDecision } from '../contract/routing.ts'
 import type { Strategy } from '../contract/strategy.ts'
+import { orderAfter } from './fallback-decision.ts'
 
 /** A decision in words. They are made when someone reads it: what is stored are codes. */
 export const sentencesFor = (decision: RouteDecision): RouteSentences => ({
-  summary: summaryOf(decision),
+  summary: `${summaryOf(decision)}${successorsOf(decision)}`,
   rules: decision.rules.map(ruleSentence),
   candidates: decision.candidates.map(candidateSentence),
 })
 
-function summaryOf({ outcome, tool_id, rule_id, strategy, task, candidates }: RouteDecision): string {
+/** Who takes over from the tool, in order. */
+function successorsOf(decision: RouteDecision): string {
+  if (decision.outcome === 'unroutable') return ''
+  const [next, ...others] = orderAfter(decision)
+  if (next === undefined) return ''
+  const then = others.map((tool_id) => `, then ${tool_id}`).join('')
+  return ` If its attempts are spent or its circuit opens, ${next} takes over${then}.`
+}
+
+function summaryOf(decision: RouteDecision): string {
+  const { outcome, tool_id, rule_id, strategy, task, candidates, inputs } = decision
+  if (inputs.fallback_order !== undefined) {
+    if (outcome === 'unroutable')
+      return `Nobody takes over: none of the fallbacks that rule ${rule_id} has left can do this ${task.task_kind} task now.`
+    return `${tool_id} takes over: of the fallbacks that rule ${rule_id} has left, it is the first that can do it.`
+  }
   if (outcome === 'unroutable') {
     const none = `There is no tool for this ${task.task_kind} task: `
     if (rule_id !== null) return `${none}rule ${rule_id} is required, and none of its tools is eligible.`

@@ -3,6 +3,7 @@ import type { Rotation, RouteDecision, ToolInputs } from '../contract/routing.ts
 import type { Task } from '../contract/task.ts'
 import { canonicalText } from './canonical.ts'
 import type { CompiledRouter, CompiledRule } from './compiled-router.ts'
+import { decideFallback } from './fallback-decision.ts'
 import { type Choice, choose, chooseFirstToOpen } from './route-choice.ts'
 import { barred, eligible, filter, floorOf, mismatch, screen, valuesOf, verdictOn } from './route-filters.ts'
 import type { Score } from './scores.ts'
@@ -42,6 +43,7 @@ export function decide(task: Task, router: CompiledRouter, facts: Facts, given: 
   const { rule, choice } = course
   const decision: RouteDecision = {
     route_decision_id: given.route_decision_id,
+    previous_decision_id: null,
     outcome: choice === null ? 'unroutable' : 'routed',
     tool_id: choice === null ? null : router.apps[choice.chosen]!.tool_id,
     rule_id: rule.rule_id,
@@ -160,8 +162,16 @@ function candidatesOf({ apps }: CompiledRouter, { against, eligible, choice }: C
 /** A recorded decision made again from what it recorded, under the same configuration or another. */
 export const replay = (recorded: RouteDecision, router: CompiledRouter): RouteDecision => {
   const { task, seed, inputs, route_decision_id, created_at, run_id } = recorded
+  if (inputs.fallback_order !== undefined) {
+    const { previous_decision_id = null } = recorded
+    const from = { ...recorded, previous_decision_id, order: inputs.fallback_order }
+    return decideFallback(from, router, toolsFor(router, inputs.tools), recorded)
+  }
   const facts = { tools: inputs.tools, rotations: inputs.rotation === null ? [] : [inputs.rotation] }
-  return decide(task, router, facts, { route_decision_id, created_at, run_id, seed }).decision
+  const { decision } = decide(task, router, facts, { route_decision_id, created_at, run_id, seed })
+  if ('previous_decision_id' in recorded) return decision
+  const { previous_decision_id: _, ...before } = decision // recorded before there were fallbacks
+  return before
 }
 
 /** What «the same bytes» means of two decisions: RFC 8785 text, without the name and time of the record. */

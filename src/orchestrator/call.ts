@@ -25,3 +25,10 @@ const SYSTEM: Caller = { actor: { type: 'system', id: null }, projects: null }
 
 /** The call of the server itself. */
 export const OWN_CALL = { caller: SYSTEM, http_request_id: null, if_match: null }
+
+/** A write of the server itself, which nobody repeats and nobody is answered. */
+export const OWN_WRITE = {
+  ...OWN_CALL,
+  claim: null,
+  present: () => ({ status: 200, body: '', etag: null, location: null }),
+}

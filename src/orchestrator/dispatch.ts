@@ -20,8 +20,9 @@ import { expireRequest } from '../domain/expiry.ts'
 import { heartbeat } from '../domain/lease.ts'
 import { completeRequest, failRequest, rejectRequest, releaseRequest } from '../domain/lease-end.ts'
 import type { Store } from '../store/store.ts'
-import { type Call, type GivenFor, OWN_CALL, type Write, type WriteOnce } from './call.ts'
+import { type Call, type GivenFor, OWN_CALL, OWN_WRITE, type Write, type WriteOnce } from './call.ts'
 import type { Hub } from './hub.ts'
+import { createReassignment } from './reassignment.ts'
 import type { Place } from './waiters.ts'
 
 /** How long a claim may wait for work, and what ends its waiting early. */
@@ -143,6 +144,7 @@ const endScope = (execution_request_id: string): Scope => ({
   lease: true,
   open: true,
   dependents: 'all',
+  fallback: true,
   system: true,
 })
 
@@ -174,18 +176,16 @@ const leaseCases = ({ store, givenFor, write }: Parts) =>
 
 function sweeper({ store, givenFor, write, hub }: Parts): DispatchCases['sweep'] {
   let looked = ''
+  const reassignment = createReassignment({ store, write, hub })
   return async () => {
     const { now } = givenFor(OWN_CALL)
     for (const tool_id of await store.availableTools(looked, now)) hub.waiters.offer(tool_id)
     if ((await store.resumedTools(looked, now)).length > 0) hub.waiters.offerAll()
     looked = now
     const due = await store.dueRequests(now, LIMITS.sweep_batch)
-    const call = { ...OWN_CALL, claim: null, present: () => NEVER_ASKED }
     await Promise.all(
-      due.map((execution_request_id) => write(call, endScope(execution_request_id), expireRequest)),
+      due.map((execution_request_id) => write(OWN_WRITE, endScope(execution_request_id), expireRequest)),
     )
-    return store.nextDue(now)
+    return (await reassignment.step(now)) ? now : store.nextDue(now)
   }
 }
-
-const NEVER_ASKED = { status: 200, body: '', etag: null, location: null }

@@ -9,6 +9,8 @@ export interface Hub {
   published(changes: readonly Change[], now: string): void
   /** A claim found work for these tools and no room: the end of a lease of theirs is worth a look. */
   starved(tools: ReadonlySet<string>): void
+  /** Is told whenever the circuit of a tool has opened: what waits for it may go elsewhere. */
+  onOpened(listener: (tool_id: string) => void): void
   /** Is told whenever time will end something earlier than was known. */
   onDue(listener: (instant: string) => void): void
 }
@@ -16,14 +18,24 @@ export interface Hub {
 /** Made without anything to wait for, and without a tool. */
 const isStranded = (change: Change): boolean =>
   change.record === 'execution_request' && (change.waiting_for ?? 0) === 0
+interface CircuitNow {
+  tool_id: string
+  after: Circuit
+  now: string
+}
 
 export function createHub(): Hub {
   const waiters = createWaiters()
   const starving = new Set<string>()
   let due: (instant: string) => void = () => {}
+  let opened: (tool_id: string) => void = () => {}
 
-  const publishCircuit = (before: Circuit, after: Circuit): void => {
-    if (after.state === 'open' && after.open_until !== before.open_until) due(after.open_until!)
+  const publishCircuit = (before: Circuit, { tool_id, after, now }: CircuitNow): void => {
+    if (after.state === 'open' && after.open_until !== before.open_until) {
+      opened(tool_id)
+      due(now) // the sweep looks at what waits for it
+      due(after.open_until!)
+    }
     if (after.state === 'closed' && before.state !== 'closed') waiters.offerAll()
   }
   const publish = (change: Change, now: string): void => {
@@ -48,7 +60,11 @@ export function createHub(): Hub {
       case 'tool':
         if (change.after.pause?.until != null) due(change.after.pause.until)
         if (change.before.pause !== null && change.after.pause === null) waiters.offerAll()
-        return publishCircuit(change.before.circuit, change.after.circuit)
+        return publishCircuit(change.before.circuit, {
+          tool_id: change.after.record.tool_id,
+          after: change.after.circuit,
+          now,
+        })
       case 'activation':
         return waiters.offerAll()
       default: // nobody waits for the others
@@ -59,5 +75,6 @@ export function createHub(): Hub {
     published: (changes, now) => changes.forEach((change) => publish(change, now)),
     starved: (tools) => tools.forEach((tool_id) => void starving.add(tool_id)),
     onDue: (listener) => void (due = listener),
+    onOpened: (listener) => void (opened = listener),
   }
 }

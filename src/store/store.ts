@@ -1,7 +1,9 @@
 import type { BacktestRequest, BacktestResult } from '../contract/backtest.ts'
 import type { Page } from '../contract/common.ts'
 import type { Event, EventsQuery, RunEventsQuery } from '../contract/event.ts'
-import type { ExecutionRequest, ExecutionRequestsQuery } from '../contract/execution-request.ts'
+import type { ExecutionRequest } from '../contract/execution-request.ts'
+import type { ExecutionRequestsQuery } from '../contract/execution-requests-query.ts'
+import type { ExecutionRequestStory } from '../contract/request-story.ts'
 import type { RouterConfigVersion, RouterConfigsQuery } from '../contract/router-config.ts'
 import type { RouteDecision, RouteDecisionsQuery } from '../contract/routing.ts'
 import type { RunAttention } from '../contract/attention.ts'
@@ -34,6 +36,12 @@ export interface SummaryPart {
   end: SummaryEnd | null
 }
 
+/** A place in the queue of a tool; what comes first has the lowest. */
+export interface QueuePlace {
+  priority_rank: number
+  execution_request_id: string
+}
+
 /** Which recorded decisions to make again, and under which version. */
 export interface BacktestQuery extends BacktestRequest {
   config_version: number
@@ -52,7 +60,8 @@ export interface StoreReads {
   /** Null where there is no such run. */
   listRunEvents(run_id: string, query: RunEventsQuery, viewer: Viewer): Promise<Page<Event> | null>
   listEvents(query: EventsQuery, viewer: Viewer): Promise<Page<Event>>
-  getExecutionRequest(execution_request_id: string, viewer: Viewer): Promise<ExecutionRequest | null>
+  /** With what has happened to it. */
+  getExecutionRequest(execution_request_id: string, viewer: Viewer): Promise<ExecutionRequestStory | null>
   listExecutionRequests(query: ExecutionRequestsQuery, viewer: Viewer): Promise<Page<ExecutionRequest>>
   /** What it holds is what the viewer may see of it. */
   getWorker(worker_id: string, viewer: Viewer): Promise<Worker | null>
@@ -102,6 +111,14 @@ export interface Store extends StoreReads {
   resumedTools(after: string, now: string): Promise<string[]>
   /** Whether there is something that a worker could be given for the tool, if it had room. */
   hasQueued(tool_id: string, now: string): Promise<boolean>
+  /** The tools whose circuits let nothing through at that instant. */
+  openCircuits(now: string): Promise<string[]>
+  /** What waits for one of them, behind a place in its queue; nothing once its circuit lets something through. */
+  waitingBehind(
+    tool_id: string,
+    after: QueuePlace,
+    asked: { now: string; limit: number },
+  ): Promise<QueuePlace[]>
   /** When time ends something next, or something can be claimed; null if nothing will happen by itself. */
   nextDue(now: string): Promise<string | null>
   /** Forgets idempotency keys that are older, at most `limit` of them; answers how many. */

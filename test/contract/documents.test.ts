@@ -6,7 +6,7 @@ import { Ulid } from '../../src/contract/common.ts'
 import { document, standalone } from '../../src/contract/documents/document.ts'
 import { documents } from '../../src/contract/documents/index.ts'
 import { Event } from '../../src/contract/event.ts'
-import { ExecutionRequest } from '../../src/contract/execution-request.ts'
+import { ExecutionRequestStory } from '../../src/contract/request-story.ts'
 import { ref } from '../../src/contract/named.ts'
 import { Run } from '../../src/contract/run.ts'
 import { StepAttempt } from '../../src/contract/step.ts'
@@ -41,7 +41,7 @@ const RESOURCES: Record<string, Pick<TObject, 'properties' | 'examples'>> = {
   'run_record.v1': Run,
   'step_attempt.v1': StepAttempt,
   'run_event.v1': Event,
-  'execution_request.v1': ExecutionRequest,
+  'execution_request.v1': ExecutionRequestStory,
 }
 
 const ROUTER_FIELDS = [
@@ -144,7 +144,8 @@ describe.each([...FIELDS])('%s', (name, fields) => {
     const own = new Set(fields.map(({ path }) => path))
     const added = addedTo(name).filter((path) => !own.has(path))
     const extra = pathsIn(schemaOf(name), schemaOf(name)).filter((path) => !own.has(path))
-    const isWithin = (path: string, outer: string) => path === outer || path.startsWith(`${outer}.`)
+    const isWithin = (path: string, outer: string) =>
+      path === outer || path.startsWith(`${outer}.`) || path.startsWith(`${outer}[].`)
     expect(extra.filter((path) => !added.some((outer) => isWithin(path, outer)))).toEqual([])
     expect(added.filter((outer) => !extra.includes(outer))).toEqual([])
   })

@@ -2,7 +2,7 @@ import { beforeEach, describe, expect, it } from 'vitest'
 import type { ExecutionRequest } from '../../src/contract/execution-request.ts'
 import { NO_ID } from '../support/builders.ts'
 import { type TestApp, openTestApp } from '../support/http.ts'
-import { REQUESTS, aRequest, eventsIn, expectFolds, requestPath } from '../support/requests.ts'
+import { REQUESTS, aRequest, eventsIn, expectFolds, requestPath, withoutStory } from '../support/requests.ts'
 import { activate } from '../support/router.ts'
 import { type Client, clientOf } from './client.ts'
 import { everyOperation, meetAllTheyPromise } from './every-operation.ts'
@@ -18,8 +18,7 @@ async function open(): Promise<() => Promise<void>> {
   return () => app.close()
 }
 
-const read = async (request: ExecutionRequest) =>
-  (await client.get(requestPath(request))).body as ExecutionRequest
+const read = async (request: ExecutionRequest) => withoutStory((await client.get(requestPath(request))).body)
 const runOf = async ({ run_id }: { run_id: string }) => (await client.get(`/v1/runs/${run_id}`)).body
 const within = ({ run_id }: { run_id: string }) => ({ run_id })
 const cancel = (request: ExecutionRequest) => client.post(`${requestPath(request)}/cancel`)

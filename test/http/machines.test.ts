@@ -39,7 +39,7 @@ describe('the state machines', () => {
     ['step_attempt', 'canceled', ['retry']],
     ['step_attempt', 'succeeded', []],
     ['execution_request', 'blocked', ['unblock', 'expire', 'cancel']],
-    ['execution_request', 'queued', ['claim', 'expire', 'cancel']],
+    ['execution_request', 'queued', ['reassign', 'claim', 'expire', 'cancel']],
     ['execution_request', 'claimed', ['succeed', 'requeue', 'fail', 'cancel', 'confirm_cancel']],
     ['execution_request', 'canceled', []],
     ['circuit', 'closed', ['trip']],

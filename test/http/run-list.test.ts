@@ -204,7 +204,7 @@ describe('the runs that need attention', () => {
     await request({ ...(await running('busy worker')), limits: { timeout_seconds: 7_200 } })
     const held = await claimed(patient)
     await request({ phase_id: 'failed by itself', project_id: 'bank' })
-    await failing({ class: 'auth' })
+    await failing({ class: 'invalid_request' })
     app.pass(20 * MINUTE)
     await request(await running('goes on after a failure', { labels: { team: 'core' } }))
     await failing({ class: 'invalid_request' })

@@ -136,7 +136,8 @@ class Scene {
       request: () => desk.request({ run_id, limits: { max_attempts: 2 } }),
       claim: async () => held.push(...(await desk.claim({ max: 1 + (pick % 2) })).items),
       complete: async () => lease && desk.complete(lease, { usage }),
-      fail: async () => lease && desk.fail(lease, pick % 2 === 0 ? 'tool_error' : 'invalid_request', { usage }),
+      fail: async () =>
+        lease && desk.fail(lease, pick % 2 === 0 ? 'tool_error' : 'invalid_request', { usage }),
       release: async () => lease && desk.release(lease),
       cancel: async () => lease && desk.cancel(lease.execution_request),
     }

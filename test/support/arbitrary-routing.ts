@@ -49,6 +49,7 @@ const aRule = (tools: string[]) =>
       strategy: maybe(fc.constantFrom(...STRATEGIES)),
       min_safety_tier: maybe(fc.constantFrom(...TIERS)),
       required: maybe(fc.boolean()),
+      fallback_to: maybe(fc.shuffledSubarray(TOOLS, { maxLength: 4 })),
     })
     .map(record)
 

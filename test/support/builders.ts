@@ -117,6 +117,7 @@ export const aSnapshot = (facts: Partial<Snapshot> = {}): Snapshot => ({
   worker: null,
   queue: null,
   surroundings: null,
+  fallback: null,
   running: [],
   open_requests: [],
   plan: NO_PLAN,

@@ -8,6 +8,7 @@ import type {
 } from '../../src/contract/dispatch.ts'
 import type { CreateExecutionRequest, ExecutionRequest } from '../../src/contract/execution-request.ts'
 import type { PlanDefaults, PlanTask, SubmittedTasks } from '../../src/contract/plan.ts'
+import type { ExecutionRequestStory } from '../../src/contract/request-story.ts'
 import type { CreateRun } from '../../src/contract/run.ts'
 import type { RunPlan } from '../../src/contract/run-plan.ts'
 import type { StepAttempt } from '../../src/contract/step.ts'
@@ -16,6 +17,7 @@ import { installRouterConfig, soundConfig } from '../../src/domain/configuration
 import type { Caller, Decision, Given, Scope, Snapshot } from '../../src/domain/decision.ts'
 import { cancelExecutionRequest, createExecutionRequest } from '../../src/domain/execution-request.ts'
 import { expireRequest } from '../../src/domain/expiry.ts'
+import { fallBackQueued } from '../../src/domain/fallback.ts'
 import { heartbeat } from '../../src/domain/lease.ts'
 import { completeRequest, failRequest, rejectRequest, releaseRequest } from '../../src/domain/lease-end.ts'
 import { getPlan } from '../../src/domain/plan.ts'
@@ -220,7 +222,18 @@ export class Desk {
   }
 
   async requestNow({ request_id }: Pick<ExecutionRequest, 'request_id'>): Promise<ExecutionRequest> {
+    const { decisions: _, step_attempts: __, ...request } = await this.storyOf({ request_id })
+    return request
+  }
+
+  async storyOf({ request_id }: Pick<ExecutionRequest, 'request_id'>): Promise<ExecutionRequestStory> {
     return (await this.store.getExecutionRequest(request_id, ANYBODY))!
+  }
+
+  /** What the sweep does for what waits for a tool whose circuit has opened. */
+  fallBack({ request_id }: Pick<ExecutionRequest, 'request_id'>, tool_id = 'aider') {
+    const scope = { execution_request_id: request_id, fallback: true }
+    return this.write(scope, (before, given) => fallBackQueued(before, given, tool_id), SYSTEM)
   }
 
   async runNow({ run_id }: { run_id: string }) {
@@ -236,7 +249,7 @@ export class Desk {
   }
 
   #ending(execution_request_id: string): Scope {
-    return { execution_request_id, lease: true, open: true, dependents: 'all' }
+    return { execution_request_id, lease: true, open: true, dependents: 'all', fallback: true }
   }
 }
 

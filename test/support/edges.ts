@@ -34,6 +34,7 @@ export const REQUEST_EDGES: readonly Row<ExecutionRequestState, RequestCommand>[
   ['blocked', 'unblock', 'queued', 'request_queued'],
   ['blocked', 'expire', 'failed', 'request_completed'],
   ['blocked', 'cancel', 'canceled', 'request_completed'],
+  ['queued', 'reassign', 'queued', 'request_queued'],
   ['queued', 'claim', 'claimed', 'request_claimed'],
   ['queued', 'expire', 'failed', 'request_completed'],
   ['queued', 'cancel', 'canceled', 'request_completed'],

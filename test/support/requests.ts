@@ -1,6 +1,7 @@
 import { expect } from 'vitest'
 import type { Event } from '../../src/contract/event.ts'
 import type { ExecutionRequest } from '../../src/contract/execution-request.ts'
+import type { ExecutionRequestStory } from '../../src/contract/request-story.ts'
 import type { Client } from '../http/client.ts'
 import { fold } from './fold.ts'
 
@@ -36,6 +37,12 @@ export async function aRequest(client: Client, task: object = {}): Promise<Execu
 }
 
 export const requestPath = ({ request_id }: ExecutionRequest): string => `${REQUESTS}/${request_id}`
+
+/** As lists and writes answer it: the decisions and attempts come with the request alone. */
+export function withoutStory(story: ExecutionRequestStory): ExecutionRequest {
+  const { decisions: _, step_attempts: __, ...request } = story
+  return request
+}
 
 export async function eventsIn(client: Client, run_id: string): Promise<Event[]> {
   const { body } = await client.get(`/v1/runs/${run_id}/events?limit=500`)

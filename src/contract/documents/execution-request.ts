@@ -1,7 +1,7 @@
 import { Type } from '@sinclair/typebox'
 import { DEFAULTS } from '../defaults.ts'
-import { ExecutionRequest } from '../execution-request.ts'
 import { nullable, ref } from '../named.ts'
+import { ExecutionRequestStory } from '../request-story.ts'
 import { Strategy } from '../strategy.ts'
 import { document, supersetOf } from './document.ts'
 import { dateTime, filled, flag, integer, open, strings, text, ulid } from './fields.ts'
@@ -48,7 +48,7 @@ const telemetry = open(
 )
 
 export const ExecutionRequestDocument = supersetOf(
-  ExecutionRequest,
+  ExecutionRequestStory,
   document(
     {
       title: 'Execution request',

@@ -4,9 +4,10 @@ import {
   ExecutionRequest,
   ExecutionRequestPage,
   ExecutionRequestParams,
-  ExecutionRequestsQuery,
 } from '../../contract/execution-request.ts'
+import { ExecutionRequestsQuery } from '../../contract/execution-requests-query.ts'
 import { ref } from '../../contract/named.ts'
+import { ExecutionRequestStory } from '../../contract/request-story.ts'
 import { requestNotFound } from '../../domain/guard.ts'
 import { answerWrite, changedRequest, createdRequest, sendPage, sendRecord } from '../answers.ts'
 import type { App, RouteDeps } from '../deps.ts'
@@ -69,10 +70,11 @@ function oneRequest(app: App, { orchestrator, reads }: RouteDeps): void {
       operationId: 'getExecutionRequest',
       tag,
       summary: 'Read an execution request',
-      description: 'The request as it is now, with its version as `ETag`.',
+      description:
+        'The request as it is now, with its version as `ETag`, and all that has happened to it: every decision about it, and every attempt.',
       problems: ['execution_request_not_found'],
     },
-    ref(ExecutionRequest),
+    ref(ExecutionRequestStory),
     { params },
   )
   app.get(

@@ -1,5 +1,6 @@
 import type { Page } from '../../contract/common.ts'
-import type { ExecutionRequest, ExecutionRequestsQuery } from '../../contract/execution-request.ts'
+import type { ExecutionRequest } from '../../contract/execution-request.ts'
+import type { ExecutionRequestsQuery } from '../../contract/execution-requests-query.ts'
 import type { Viewer } from '../store.ts'
 import type { Connection } from './connection.ts'
 import { REQUEST_COLUMNS, decodeRequest } from './execution-requests.ts'

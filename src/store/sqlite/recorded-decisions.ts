@@ -65,11 +65,13 @@ interface Found {
   tool_id: string | null
 }
 
+/** Fallbacks are left out: under another configuration nobody knows whether there would have been one. */
 function recordedDecisions(db: Connection) {
   const range = prepareRaw(
     db,
     `SELECT route_decision_id, project_id, tool_id FROM route_decisions
-     WHERE route_decision_id >= ? AND route_decision_id < ? ORDER BY route_decision_id LIMIT ${BATCH}`,
+     WHERE route_decision_id >= ? AND route_decision_id < ? AND previous_decision_id IS NULL
+     ORDER BY route_decision_id LIMIT ${BATCH}`,
   )
   const record = prepareRaw(db, 'SELECT record FROM route_decisions WHERE route_decision_id = ?')
   const attempts = prepareRaw(

@@ -1,4 +1,6 @@
 import type { Page } from '../../contract/common.ts'
+import type { RequestDecision } from '../../contract/request-story.ts'
+import { LIMITS } from '../../contract/limits.ts'
 import type { RouteDecision, RouteDecisionsQuery } from '../../contract/routing.ts'
 import type { RouteBook } from '../../domain/decision.ts'
 import type { Viewer } from '../store.ts'
@@ -18,12 +20,15 @@ const COLUMNS = [
   'run_id',
   'config_version',
   'record',
+  'execution_request_id',
+  'previous_decision_id',
 ] as const
 const columns = COLUMNS.join(', ')
 const PROJECT = 5
 const RECORD = 8
+const REQUEST = 9
 
-const encode = ({ decision, project_id }: RouteBook): Cell[] => [
+const encode = ({ decision, project_id, execution_request_id }: RouteBook): Cell[] => [
   decision.route_decision_id,
   decision.outcome,
   decision.tool_id,
@@ -33,12 +38,35 @@ const encode = ({ decision, project_id }: RouteBook): Cell[] => [
   decision.run_id,
   decision.config_version,
   JSON.stringify(decision),
+  execution_request_id,
+  decision.previous_decision_id ?? null,
 ]
 
-const decode = (row: Row): RouteDecision => JSON.parse(row[RECORD] as string) as RouteDecision
+const parseDecision = (record: string): RouteDecision => JSON.parse(record) as RouteDecision
+const decode = (row: Row): RouteDecision => parseDecision(row[RECORD] as string)
+
+// The cast is what STRICT columns and their CHECKs make true.
+const decodeTold = ([route_decision_id, outcome, tool_id, rule_id, previous_decision_id, created_at]: Row) =>
+  ({
+    route_decision_id,
+    outcome,
+    tool_id,
+    rule_id,
+    previous_decision_id,
+    created_at,
+  }) as RequestDecision
 
 export function routeDecisionsTable(db: Connection) {
   const get = prepareRaw(db, `SELECT ${columns} FROM route_decisions WHERE route_decision_id = ?`)
+  const last = prepareRaw(
+    db,
+    `SELECT record FROM route_decisions WHERE execution_request_id = +? ORDER BY rowid DESC LIMIT 1`,
+  )
+  const told = prepareRaw(
+    db,
+    `SELECT route_decision_id, outcome, tool_id, rule_id, previous_decision_id, record ->> '$.created_at'
+     FROM route_decisions WHERE execution_request_id = +? ORDER BY rowid DESC LIMIT ${LIMITS.story_entries}`,
+  )
   const insert = db.prepare<[Row]>(
     `INSERT INTO route_decisions (${columns}) VALUES (${placeholders(COLUMNS)})`,
   )
@@ -47,8 +75,20 @@ export function routeDecisionsTable(db: Connection) {
       const row = get.get([route_decision_id])
       return row === undefined
         ? null
-        : { decision: decode(row), project_id: (row[PROJECT] as string | null) ?? null }
+        : {
+            decision: decode(row),
+            project_id: (row[PROJECT] as string | null) ?? null,
+            execution_request_id: (row[REQUEST] as string | null) ?? null,
+          }
     },
+    /** The last one about a request. Ids of one millisecond need not be in order, rows are. */
+    lastOf(execution_request_id: string): RouteDecision | null {
+      const row = last.get([execution_request_id])
+      return row === undefined ? null : parseDecision(row[0] as string)
+    },
+    /** Those about a request, oldest first; of more than may be told the last. */
+    toldOf: (execution_request_id: string): RequestDecision[] =>
+      told.all([execution_request_id]).map(decodeTold).toReversed(),
     write: (book: RouteBook): void => void insert.run(encode(book)),
   }
 }

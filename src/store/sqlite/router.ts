@@ -1,7 +1,9 @@
 import type { CircuitThresholds } from '../../domain/circuit.ts'
 import type { CompiledRouter } from '../../domain/compiled-router.ts'
-import type { Change, Routing, Scope, Snapshot, ToolBook } from '../../domain/decision.ts'
+import type { Change, FallbackBook, Routing, Scope, Snapshot, ToolBook } from '../../domain/decision.ts'
 import { seesRoute } from '../../domain/route-decision.ts'
+import { unknownTool } from '../../domain/tool.ts'
+import type { RequestProgress } from '../../contract/execution-request.ts'
 import type { StepAttempt } from '../../contract/step.ts'
 import type { Store } from '../store.ts'
 import type { backtests } from './backtests.ts'
@@ -72,6 +74,22 @@ function activeRouting({ configs, rotations, tools }: RouterTables): Routing | n
     tools: tools.of([...router.places.keys()]),
     rotations: takesTurns ? rotations.of(router.config_version) : [],
   }
+}
+
+/** Most rules name nobody who may take over: then one row is all that is read. */
+export function loadFallback(
+  tables: RouterTables,
+  { fallback }: Scope,
+  request: RequestProgress | null,
+): FallbackBook | null {
+  if (fallback !== true || request === null || request.assignment === null) return null
+  const previous = tables.routes.lastOf(request.request_id)
+  if (previous === null || previous.fallback_to.length === 0) return null
+  const routing = activeRouting(tables)
+  const { tool_id } = request.assignment
+  return routing === null
+    ? null
+    : { previous, routing, tool: tables.tools.kept(tool_id) ?? unknownTool(tool_id) }
 }
 
 /** Of the tool of an attempt that is running, by the active configuration. */

@@ -1,3 +1,5 @@
+import { LIMITS } from '../../contract/limits.ts'
+import type { RequestAttempt } from '../../contract/request-story.ts'
 import type { StepAttempt } from '../../contract/step.ts'
 import type { Connection } from './connection.ts'
 import { parseObject } from './runs.ts'
@@ -115,6 +117,22 @@ export function decodeStep(row: Row): StepAttempt {
   } as StepAttempt
 }
 
+/** What the story of an execution request has of its attempts. */
+const TOLD = [
+  'step_attempt_id',
+  'attempt',
+  'tool_id',
+  'route_decision_id',
+  'state',
+  'exit_code',
+  'error_class',
+  'started_at',
+  'ended_at',
+] as const satisfies (keyof RequestAttempt)[]
+
+const decodeTold = (row: Row): RequestAttempt =>
+  Object.fromEntries(TOLD.map((column, i) => [column, row[i]])) as unknown as RequestAttempt
+
 export function stepAttemptsTable(db: Connection) {
   const columns = STEP_COLUMNS.join(', ')
   const get = prepareRaw(db, `SELECT ${columns} FROM step_attempts WHERE step_attempt_id = ?`)
@@ -128,6 +146,11 @@ export function stepAttemptsTable(db: Connection) {
     `SELECT ${columns} FROM step_attempts
      WHERE run_id = +? AND sequence = +? ORDER BY attempt DESC LIMIT 1`,
   )
+  const told = prepareRaw(
+    db,
+    `SELECT ${TOLD.join(', ')} FROM step_attempts
+     WHERE run_id = +? AND sequence = +? ORDER BY attempt DESC LIMIT ${LIMITS.story_entries}`,
+  )
   const insert = db.prepare<[Row]>(
     `INSERT INTO step_attempts (${columns}) VALUES (${placeholders(STEP_COLUMNS)})`,
   )
@@ -138,6 +161,9 @@ export function stepAttemptsTable(db: Connection) {
     get: (step_attempt_id: string) => one(get.get([step_attempt_id])),
     running: (run_id: string) => running.all([run_id]).map(decodeStep),
     newest: (run_id: string, sequence: number) => one(newest.get([run_id, sequence])),
+    /** Those at this place of the run, oldest first; of more than may be told the last. */
+    toldOf: (run_id: string, sequence: number): RequestAttempt[] =>
+      told.all([run_id, sequence]).map(decodeTold).toReversed(),
     write(before: StepAttempt | null, after: StepAttempt): void {
       if (before === null) insert.run(encode(after))
       else update(encode(before), encode(after), [before.step_attempt_id, before.state, before.version])

@@ -14,6 +14,7 @@ import { idempotencyKeysTable } from './idempotency-keys.ts'
 import {
   type RouterReads,
   activeRouter,
+  loadFallback,
   loadRouter,
   routerReads,
   routerTables,
@@ -66,6 +67,9 @@ export function sqliteStore(db: Connection, options: SqliteStoreOptions): Store 
     availableTools: (after, now) => reading(() => tables.dispatch.due.available(after, now)),
     resumedTools: (after, now) => reading(() => tables.dispatch.due.resumed(after, now)),
     hasQueued: (tool_id, now) => reading(() => tables.dispatch.hasQueued(tool_id, now)),
+    openCircuits: (now) => reading(() => tables.dispatch.barred.tools(now)),
+    waitingBehind: (tool_id, after, asked) =>
+      reading(() => tables.dispatch.barred.waiting(tool_id, after, asked)),
     nextDue: (now) => reading(() => tables.dispatch.due.next(now)),
     forgetKeys: (older_than, limit) => group.join(() => tables.keys.forget(older_than, limit)),
     ping: () => reading(() => void tables.events.tail()),
@@ -143,6 +147,7 @@ function loader({
       newest: run === null || sequence === undefined ? null : steps.newest(run_id!, sequence),
       system: asksSystem(scope, tools, work.queue) ? events.systemHead() : null,
       ...loadRouter(router, { ...scope, ...routing }),
+      fallback: loadFallback(router, scope, request),
       ...work,
       remembered: scope.claim == null ? null : keys.get(scope.claim.key),
     }
@@ -197,7 +202,7 @@ function apply({ runs, steps, requests, needs, router, dispatch }: Tables, chang
   }
 }
 
-function readsOf(db: Connection, { runs, steps, requests, dispatch }: Tables): LedgerReads {
+function readsOf(db: Connection, { runs, steps, requests, dispatch, router }: Tables): LedgerReads {
   const workers = workerReads(db, dispatch)
   const lists = {
     runs: runList(db),
@@ -226,7 +231,10 @@ function readsOf(db: Connection, { runs, steps, requests, dispatch }: Tables): L
     getExecutionRequest: (execution_request_id, viewer) =>
       reading(() => {
         const request = requests.get(execution_request_id)
-        return request !== null && sees(viewer, request.project_id) ? request : null
+        if (request === null || !sees(viewer, request.project_id)) return null
+        const { run_id, sequence } = request
+        const step_attempts = sequence === null ? [] : steps.toldOf(run_id, sequence)
+        return { ...request, decisions: router.routes.toldOf(execution_request_id), step_attempts }
       }),
     getWorker: (worker_id, viewer) => reading(() => workers.get(worker_id, viewer)),
     listWorkers: (query, viewer) => reading(() => workers.list(query, viewer)),

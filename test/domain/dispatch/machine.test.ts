@@ -14,7 +14,18 @@ describe('the execution request machine', () => {
 
   it('knows these commands', () => {
     expect(requestMachine.commands).toEqual([
-      ...['create', 'unblock', 'claim', 'succeed', 'requeue', 'fail', 'expire', 'cancel', 'confirm_cancel'],
+      ...[
+        'create',
+        'unblock',
+        'reassign',
+        'claim',
+        'succeed',
+        'requeue',
+        'fail',
+        'expire',
+        'cancel',
+        'confirm_cancel',
+      ],
     ])
   })
 

@@ -11,7 +11,7 @@ type Bounds = {
 
 /** A request that was created now. */
 const bounded = ({ attempts = 1, ...bounds }: Bounds = {}) => ({
-  attempts,
+  tool_attempts: attempts,
   created_at: NOW,
   routing: {
     strategy: 'fixed' as const,
@@ -48,11 +48,17 @@ describe('a request whose attempt failed', () => {
     [1, 1, false],
   ])('%i of %i attempts: is tried again: %s', (attempts, max_attempts, again) => {
     const result = next({ attempts, max_attempts })
-    expect(result).toEqual(again ? { available_at: expect.any(String) } : { stop_reason: 'max_attempts' })
+    expect(result).toEqual(
+      again ? { available_at: expect.any(String) } : { stop_reason: 'max_attempts', another_tool: true },
+    )
   })
 
-  it.each(['invalid_request', 'auth', 'canceled'])('is not tried again for %s', (error_class) => {
-    expect(next({}, { error_class })).toEqual({ stop_reason: 'not_retryable' })
+  it.each([
+    ['invalid_request', false],
+    ['auth', true],
+    ['canceled', false],
+  ])('is not tried again by its tool for %s; by another: %s', (error_class, another_tool) => {
+    expect(next({}, { error_class })).toEqual({ stop_reason: 'not_retryable', another_tool })
   })
 
   it.each(['rate_limited', 'timeout', 'tool_error', 'lease_expired', 'of_their_own'])(
@@ -62,9 +68,11 @@ describe('a request whose attempt failed', () => {
     },
   )
 
-  it('is not tried again where the worker says so, whatever the class and the attempts', () => {
-    expect(next({}, { retryable: false })).toEqual({ stop_reason: 'not_retryable' })
-    expect(next({ attempts: 3 }, { retryable: false })).toEqual({ stop_reason: 'not_retryable' })
+  it('is not tried again by anybody where the worker says so, whatever the class and the attempts', () => {
+    const never = { stop_reason: 'not_retryable', another_tool: false }
+    expect(next({}, { retryable: false })).toEqual(never)
+    expect(next({ attempts: 3 }, { retryable: false })).toEqual(never)
+    expect(next({}, { retryable: false, error_class: 'auth' })).toEqual(never)
   })
 })
 
@@ -95,8 +103,8 @@ describe('the wait before the next attempt', () => {
 
   it.each([
     [59_999, { available_at: after(NOW, 59_999) }],
-    [60_000, { stop_reason: 'total_timeout' }],
-    [60_001, { stop_reason: 'total_timeout' }],
+    [60_000, { stop_reason: 'total_timeout', another_tool: false }],
+    [60_001, { stop_reason: 'total_timeout', another_tool: false }],
   ])('of %i ms within a minute in all', (retry_after_ms, expected) => {
     expect(next({ total_timeout_seconds: 60 }, { retry_after_ms })).toEqual(expected)
   })

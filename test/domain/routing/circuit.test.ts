@@ -31,7 +31,7 @@ describe('a task that waits for a circuit', () => {
   it('is told in sentences', () => {
     expect(sentencesFor(decision)).toEqual({
       summary:
-        'The task waits for codex. Of rule edits, open circuits keep every tool away, and this one lets an attempt through first.',
+        'The task waits for codex. Of rule edits, open circuits keep every tool away, and this one lets an attempt through first. If its attempts are spent or its circuit opens, claude takes over.',
       rules: [
         'Rule edits decided: it matches, and nothing but open circuits keeps its tools away: the task waits.',
       ],

@@ -81,6 +81,22 @@ const ACTS: [name: string, act: () => Promise<unknown>, index: string][] = [
     'tools_open (circuit_open_until>? AND circuit_open_until<?)',
   ],
   ['which circuit comes next', () => store.nextDue(NOW), 'tools_open (circuit_open_until>?)'],
+  [
+    'what waits for a tool whose circuit has opened',
+    () =>
+      store.waitingBehind('aider', { priority_rank: 2, execution_request_id: '0' }, { now: NOW, limit: 10 }),
+    'execution_requests_queued (tool_id=? AND (priority_rank,execution_request_id)>(?,?))',
+  ],
+  [
+    'the last decision about a request',
+    () => desk.fallBack(one().execution_request),
+    'route_decisions_by_request (execution_request_id=?)',
+  ],
+  [
+    'the story of a request',
+    () => desk.storyOf(one().execution_request),
+    'route_decisions_by_request (execution_request_id=?)',
+  ],
   ['what comes next', () => store.nextDue(NOW), 'execution_requests_available (available_at>?)'],
   ['the pauses that end next', () => store.nextDue(NOW), 'tools_paused (paused_until>?)'],
   [

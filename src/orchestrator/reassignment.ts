@@ -1,0 +1,43 @@
+import { LIMITS } from '../contract/limits.ts'
+import { fallBackQueued } from '../domain/fallback.ts'
+import type { QueuePlace, Store } from '../store/store.ts'
+import { OWN_WRITE, type WriteOnce } from './call.ts'
+import type { Hub } from './hub.ts'
+
+const FRONT: QueuePlace = { priority_rank: -1, execution_request_id: '' }
+
+/**
+ * Finds other tools for what waits for one whose circuit has opened: a walk along its queue, a batch with each step, so
+ * that nothing is looked at twice for one opening. Where the walks are is not kept: whoever starts anew begins with
+ * every circuit that is open.
+ */
+export function createReassignment({ store, write, hub }: { store: Store; write: WriteOnce; hub: Hub }) {
+  const walks = new Map<string, QueuePlace>()
+  let hasBegun = false
+  const begin = (tool_id: string): void => void walks.set(tool_id, FRONT)
+  hub.onOpened(begin)
+
+  const walkOn = async (tool_id: string, from: QueuePlace, now: string): Promise<void> => {
+    const limit = LIMITS.sweep_batch
+    const batch = await store.waitingBehind(tool_id, from, { now, limit })
+    await Promise.all(
+      batch.map(({ execution_request_id }) =>
+        write(OWN_WRITE, { execution_request_id, fallback: true }, (before, given) =>
+          fallBackQueued(before, given, tool_id),
+        ),
+      ),
+    )
+    if (walks.get(tool_id) !== from) return // it has opened again meanwhile
+    if (batch.length < limit) walks.delete(tool_id)
+    else walks.set(tool_id, batch.at(-1)!)
+  }
+  return {
+    /** Looks at the next batch of each walk; answers whether there is more to look at. */
+    async step(now: string): Promise<boolean> {
+      if (!hasBegun) (await store.openCircuits(now)).forEach(begin)
+      hasBegun = true
+      for (const [tool_id, from] of [...walks]) await walkOn(tool_id, from, now)
+      return walks.size > 0
+    },
+  }
+}
