@@ -8,6 +8,7 @@ import { type Worker, type Write, createWorker, request, writeOf } from './workl
 
 export interface KillOptions {
   data_dir: string
+  /** At least so many; more, where none of them hit a write that had happened and one that had not. */
   kills: number
   /** How many connections write at once. */
   connections: number
@@ -24,6 +25,14 @@ export interface KillSummary {
   /** Writes that were not answered and repeated with their key: these had happened, those had not. */
   found_done: number
   found_undone: number
+}
+
+/** A kill at a random moment may miss, so this many times as many have to. */
+const MOST = 5
+
+const hasHitBoth = (journal: readonly Write[]): boolean => {
+  const { found_done, found_undone } = summaryOf(journal)
+  return found_done > 0 && found_undone > 0
 }
 
 interface Client {
@@ -45,7 +54,7 @@ export async function killAgainAndAgain(options: KillOptions): Promise<KillSumma
   })
   const journal: Write[] = []
   let server = await startServer({ data_dir })
-  for (let kill = 0; kill < kills; kill++) {
+  for (let kill = 0; kill < kills || (kill < MOST * kills && !hasHitBoth(journal)); kill++) {
     const from = journal.length
     const most = writes[0] + Math.floor(random() * (writes[1] - writes[0]))
     await writeUntilKilled({ server, clients, journal, most, delay_ms: random() < 0.5 ? 0 : random() * 5 })
