@@ -38,7 +38,7 @@ export async function storedReads(options: {
 const CHUNK_BYTES = 4_194_304
 
 /**
- * Brings the file into the cache of the operating system. It may be of an earlier session: measured cold, the large
+ * Brings the file into the cache of the operating system. It may be of an earlier bench: measured cold, the large
  * one showed the disk and not the server (0.29 of the small one instead of 0.8).
  */
 function readThrough(file: string): void {
