@@ -18,6 +18,7 @@ export interface Hub {
 /** Made without anything to wait for, and without a tool. */
 const isStranded = (change: Change): boolean =>
   change.record === 'execution_request' && (change.waiting_for ?? 0) === 0
+
 interface CircuitNow {
   tool_id: string
   after: Circuit
