@@ -8,8 +8,8 @@ import type {
   Decision,
   Given,
   Lease,
-  Queue,
   QueueTool,
+  ReadyRequest,
   RunBook,
   Snapshot,
   ToolBook,
@@ -79,52 +79,54 @@ export function takeFrom(
   freed?: Lease,
 ): Taken & { changes: Change[] } {
   if (queue === null) throw new Error('the scope must load the queue')
-  const books = booksOf(queue, entries)
-  const room = new Map(
-    [...queue.tools].map(([tool_id, tool]) => {
-      const leased = tool.leased - (tool_id === freed?.tool_id ? 1 : 0)
-      return [tool_id, roomOf({ ...tool, leased, book: books.get(tool_id)! }, given.now)]
-    }),
-  )
+  const moved = movedTools(entries)
+  const rooms = new Map<string, Room>()
   const items: ClaimedRequest[] = []
   const changes: Change[] = []
   const full = new Set<string>()
-  for (const ready of queue.ready.toSorted(byPriority)) {
+  for (const { tool_id, run_id, ...ready } of queue.ready.toSorted(byPriority)) {
     if (items.length >= (terms.max ?? 1)) break
-    const { request } = ready
-    const { tool_id } = request.assignment! // it was found by its tool
-    const free = room.get(tool_id) ?? 0
-    if (free <= 0) {
+    const room = rooms.get(tool_id) ?? roomOf(queue.tool(tool_id), moved.get(tool_id), freed, given.now)
+    rooms.set(tool_id, room)
+    if (room.free <= 0) {
       full.add(tool_id)
       continue
     }
-    room.set(tool_id, free - 1)
-    const known = entries.get(request.run_id) ?? untouched(ready.book)
-    const taken = take(known.entry.book, given, request, terms)
-    const begun = attemptBegun(books.get(tool_id)!, taken.item.step_attempt)
-    books.set(tool_id, begun.book)
+    const known = entries.get(run_id) ?? untouched(ready.book())
+    const taken = take(known.entry.book, given, ready.request(), terms)
+    const begun = attemptBegun(room.book, taken.item.step_attempt)
+    rooms.set(tool_id, { book: begun.book, free: room.free - 1 })
     const entry = joined(known.entry, { ...taken.entry, system: begun.system })
-    entries.set(request.run_id, { before: known.before, entry })
+    entries.set(run_id, { before: known.before, entry })
     items.push(taken.item)
     changes.push(taken.lease, ...begun.changes)
   }
   return { items, changes, full }
 }
 
-/** The tools of the queue, as what was entered so far leaves them. */
-function booksOf({ tools }: Queue, entries: Entries): Map<string, ToolBook> {
-  const books = new Map([...tools].map(([tool_id, { book }]) => [tool_id, book]))
+/** The tools that what was entered so far has moved, as it leaves them. */
+function movedTools(entries: Entries): Map<string, ToolBook> {
+  const moved = new Map<string, ToolBook>()
   for (const { entry } of entries.values())
     for (const change of entry.changes)
-      if (change.record === 'tool') books.set(change.after.record.tool_id, change.after)
-  return books
+      if (change.record === 'tool') moved.set(change.after.record.tool_id, change.after)
+  return moved
 }
 
-/** How many more a tool may be given; a paused one none, however many of its leases end. */
-function roomOf({ leased, max_parallel, pause, book }: QueueTool, now: string): number {
-  if (isPaused(pause, now) || isBarred(book.circuit, now)) return -Infinity
-  const room = (max_parallel ?? Infinity) - leased
-  return book.circuit.state === 'closed' ? room : Math.min(room, 1)
+/** A tool as what was entered so far leaves it, and how many more it may be given. */
+interface Room {
+  book: ToolBook
+  free: number
+}
+
+/** A paused tool may be given none, however many of its leases end. */
+function roomOf(tool: QueueTool, moved: ToolBook | undefined, freed: Lease | undefined, now: string): Room {
+  const { pause, max_parallel } = tool
+  const book = moved ?? tool.book
+  if (isPaused(pause, now) || isBarred(book.circuit, now)) return { book, free: 0 }
+  const leased = tool.leased - (book.record.tool_id === freed?.tool_id ? 1 : 0)
+  const free = (max_parallel ?? Infinity) - leased
+  return { book, free: book.circuit.state === 'closed' ? free : Math.min(free, 1) }
 }
 
 const RANKS = { critical: 0, high: 1, normal: 2, low: 3 } as const
@@ -133,10 +135,8 @@ const RANKS = { critical: 0, high: 1, normal: 2, low: 3 } as const
 export const rankOf = ({ classification }: Pick<ExecutionRequest, 'classification'>): number =>
   RANKS[classification.priority]
 
-type Ready = Queue['ready'][number]
-
-const byPriority = (a: Ready, b: Ready): number =>
-  rankOf(a.request) - rankOf(b.request) || (a.request.request_id < b.request.request_id ? -1 : 1)
+const byPriority = (a: ReadyRequest, b: ReadyRequest): number =>
+  a.priority_rank - b.priority_rank || (a.execution_request_id < b.execution_request_id ? -1 : 1)
 
 /** A claim begins an attempt, and a run that had not begun. */
 function take(

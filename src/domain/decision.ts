@@ -74,11 +74,22 @@ export interface WorkerBook {
   failed: number
 }
 
-/** What a worker could be given: the first requests for its tools, in their order, with their runs. */
+/** What a worker could be given: the first requests for its tools. */
 export interface Queue {
-  ready: readonly { request: ExecutionRequest; book: RunBook }[]
-  /** The tools of the claim, by name. */
-  tools: ReadonlyMap<string, QueueTool>
+  ready: readonly ReadyRequest[]
+  /** Those of what is ready, by name; each is read when it is first asked for. */
+  tool: (tool_id: string) => QueueTool
+}
+
+/** A request in the queue, with its place there. Of the first for each tool few are taken: only those are read. */
+export interface ReadyRequest {
+  execution_request_id: string
+  run_id: string
+  tool_id: string
+  priority_rank: number
+  /** The request itself. */
+  request: () => ExecutionRequest
+  book: () => RunBook
 }
 
 /** What says whether a tool may be given more. */

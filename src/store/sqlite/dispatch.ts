@@ -4,11 +4,13 @@ import type {
   Queue,
   QueueScope,
   QueueTool,
+  ReadyRequest,
   RunBook,
   Scope,
   Snapshot,
   Surroundings,
   ToolBook,
+  WorkerBook,
 } from '../../domain/decision.ts'
 import type { ExecutionRequest } from '../../contract/execution-request.ts'
 import { LIMITS } from '../../contract/limits.ts'
@@ -17,9 +19,8 @@ import type { CompiledRouter } from '../../domain/compiled-router.ts'
 import { unknownTool } from '../../domain/tool.ts'
 import type { QueuePlace } from '../store.ts'
 import type { Connection } from './connection.ts'
-import { REQUEST_COLUMNS, decodeRequest } from './execution-requests.ts'
 import { leasesTable } from './leases.ts'
-import { prepareRaw } from './table.ts'
+import { type Row, prepareRaw } from './table.ts'
 import { workersTable } from './workers.ts'
 
 export type DispatchTables = ReturnType<typeof dispatchTables>
@@ -41,6 +42,7 @@ const NOTHING: DispatchSnapshot = { lease: null, worker: null, queue: null, surr
 /** What of the other tables a queue needs. */
 interface Beside {
   getRun: (run_id: string) => RunBook | null
+  getRequest: (execution_request_id: string) => ExecutionRequest | null
   /** The active configuration, null if there is none. */
   activeRouter: () => CompiledRouter | null
   getTool: (tool_id: string) => ToolBook | null
@@ -58,40 +60,36 @@ export function loadDispatch(
   const { leases, workers } = tables
   const lease =
     scope.lease === true && execution_request_id !== undefined ? leases.get(execution_request_id) : null
-  const worker = worker_id ?? lease?.worker_id
+  const asker = worker_id ?? lease?.worker_id
+  const worker = asker === undefined ? null : workers.get(asker)
   return {
     lease,
-    worker: worker === undefined ? null : workers.get(worker),
-    queue: queueOf(tables, queue ?? nextFor(scope, tables, lease), beside),
+    worker,
+    queue: queueOf(tables, queue ?? nextFor(scope, lease, worker), beside),
     surroundings: scope.surroundings === true ? surroundingsOf(tables, request, beside) : null,
   }
 }
 
 /** A worker that goes on asks for the tools that it named last. */
-function nextFor({ next }: Scope, { workers }: DispatchTables, lease: Lease | null): QueueScope | null {
+function nextFor({ next }: Scope, lease: Lease | null, worker: WorkerBook | null): QueueScope | null {
   if (next === undefined || lease === null) return null
-  const { worker_id } = lease
-  return { ...next, worker_id, tools: workers.get(worker_id)?.tools ?? [lease.tool_id], limit: 1 }
+  return { ...next, worker_id: lease.worker_id, tools: worker?.tools ?? [lease.tool_id], limit: 1 }
 }
 
 function queueOf(
   { leases, queue }: DispatchTables,
   asked: QueueScope | null,
-  { getRun, activeRouter, getTool }: Beside,
+  { getRun, getRequest, activeRouter, getTool }: Beside,
 ): Queue | null {
   if (asked === null) return null
-  const router = activeRouter()
-  const toolOf = (tool_id: string) => toolNow(tool_id, router, { leases, getTool })
   const ready = asked.tools.flatMap((tool_id) => queue(tool_id, asked))
   return {
-    ready: ready.map((request) => ({
-      request,
-      // Read when it is asked for: of the first requests for each tool few are taken.
-      get book() {
-        return getRun(request.run_id)! // a foreign key holds it
-      },
+    ready: ready.map((place) => ({
+      ...place,
+      request: () => getRequest(place.execution_request_id)!, // it was just found
+      book: () => getRun(place.run_id)!, // a foreign key holds it
     })),
-    tools: new Map(ready.map(({ assignment }) => [assignment!.tool_id, toolOf(assignment!.tool_id)])),
+    tool: (tool_id) => toolNow(tool_id, activeRouter(), { leases, getTool }),
   }
 }
 
@@ -124,20 +122,26 @@ function surroundingsOf(
   }
 }
 
-/** The first requests that a worker could be given for one tool, in the order of the queue. */
+type Ready = Omit<ReadyRequest, 'request' | 'book'>
+
+// The cast is what STRICT columns make true.
+const decodeReady = ([execution_request_id, run_id, tool_id, priority_rank]: Row): Ready =>
+  ({ execution_request_id, run_id, tool_id, priority_rank }) as Ready
+
+/** The places of the first requests that a worker could be given for one tool, in the order of the queue. */
 function queueReader(db: Connection) {
   const first = prepareRaw(
     db,
-    `SELECT ${REQUEST_COLUMNS.join(', ')} FROM execution_requests
+    `SELECT execution_request_id, run_id, tool_id, priority_rank FROM execution_requests
      WHERE state = 'queued' AND tool_id = +? AND available_at <= ?
        AND (queue_expires_at IS NULL OR queue_expires_at > ?)
        AND (rejected_by = '[]' OR NOT EXISTS (SELECT 1 FROM json_each(rejected_by) WHERE value = ?))
        AND (? IS NULL OR project_id IN (SELECT value FROM json_each(?)))
      ORDER BY priority_rank, execution_request_id LIMIT ? + 0`,
   )
-  return (tool_id: string, { now, worker_id, projects, limit }: QueueScope): ExecutionRequest[] => {
+  return (tool_id: string, { now, worker_id, projects, limit }: QueueScope): Ready[] => {
     const among = projects === null ? null : JSON.stringify(projects)
-    return first.all([tool_id, now, now, worker_id, among, among, limit]).map(decodeRequest)
+    return first.all([tool_id, now, now, worker_id, among, among, limit]).map(decodeReady)
   }
 }
 
@@ -189,7 +193,8 @@ function dueReader(db: Connection) {
   const available = prepareRaw(
     db,
     `SELECT tool_id FROM execution_requests INDEXED BY execution_requests_available
-     WHERE state = 'queued' AND available_at > ? AND available_at <= ? AND tool_id IS NOT NULL
+     WHERE state = 'queued' AND available_at > created_at AND available_at > ? AND available_at <= ?
+       AND tool_id IS NOT NULL
      ORDER BY available_at LIMIT 1000`,
   )
   const resumed = prepareRaw(
@@ -198,7 +203,7 @@ function dueReader(db: Connection) {
   )
   const half_opened = prepareRaw(
     db,
-    `SELECT tool_id FROM tools
+    `SELECT tool_id FROM tools INDEXED BY tools_open
      WHERE circuit_state = 'open' AND circuit_open_until > ? AND circuit_open_until <= ?`,
   )
   const next = prepareRaw(
@@ -209,9 +214,10 @@ function dueReader(db: Connection) {
        UNION ALL SELECT min(created_at) FROM execution_requests INDEXED BY execution_requests_stranded
          WHERE state = 'blocked' AND waiting_for = 0
        UNION ALL SELECT min(available_at) FROM execution_requests INDEXED BY execution_requests_available
-         WHERE state = 'queued' AND available_at > ?
+         WHERE state = 'queued' AND available_at > created_at AND available_at > ?
        UNION ALL SELECT min(paused_until) FROM tools INDEXED BY tools_paused WHERE paused_until > ?
-       UNION ALL SELECT min(circuit_open_until) FROM tools WHERE circuit_state = 'open' AND circuit_open_until > ?
+       UNION ALL SELECT min(circuit_open_until) FROM tools INDEXED BY tools_open
+         WHERE circuit_state = 'open' AND circuit_open_until > ?
      )`,
   )
   return {
@@ -265,6 +271,6 @@ export function writeDispatch({ leases, workers }: DispatchTables, change: Dispa
     case 'lease_ended':
       return leases.end(change.lease)
     case 'worker':
-      return workers.write(change.after)
+      return workers.write(change.before, change.after)
   }
 }

@@ -141,7 +141,7 @@ export function executionRequestsTable(db: Connection) {
   const open = prepareRaw(
     db,
     `SELECT execution_request_id, run_id, ${PROGRESS.join(', ')} FROM execution_requests
-     WHERE run_id = +? AND state IN ('blocked', 'queued', 'claimed') ORDER BY execution_request_id`,
+     WHERE run_id = +? AND ended_at IS NULL ORDER BY execution_request_id`,
   )
   const insert = db.prepare<[Row]>(
     `INSERT INTO execution_requests (${REQUEST_COLUMNS.join(', ')}, priority_rank, waiting_for)

@@ -99,13 +99,13 @@ export function thresholdsOf(router: CompiledRouter | null, attempt: StepAttempt
 
 /** The tools of attempts that are running, as far as their ends need them: only those say something of a tool. */
 export function toolsOfAttempts(
-  { tools }: RouterTables,
   attempts: readonly (StepAttempt | null)[],
+  getTool: (tool_id: string) => ToolBook | null,
 ): ReadonlyMap<string, ToolBook> {
   const found = new Map<string, ToolBook>()
   for (const step of attempts) {
     if (step?.state !== 'running' || found.has(step.tool_id)) continue
-    const tool = tools.kept(step.tool_id)
+    const tool = getTool(step.tool_id)
     if (tool !== null) found.set(step.tool_id, tool)
   }
   return found

@@ -1,4 +1,4 @@
-import type { Change, Decision, Queue, Scope, Snapshot } from '../../domain/decision.ts'
+import type { Change, Decision, Scope, Snapshot, ToolBook } from '../../domain/decision.ts'
 import { sees } from '../../domain/guard.ts'
 import type { Store, StoreReads, Viewer } from '../store.ts'
 import { backtests } from './backtests.ts'
@@ -120,20 +120,20 @@ function loader({
   dispatch,
 }: Tables): (scope: Scope) => Snapshot {
   return (scope) => {
-    const beside = besideOf(runs, router)
+    const beside = besideOf({ runs, requests, router })
     const { execution_request_id, newest_at } = scope
     const request = execution_request_id === undefined ? null : requests.get(execution_request_id)
     const step_attempt_id = scope.step_attempt_id ?? (scope.lease === true ? request?.step_attempt_id : null)
     const step_attempt = step_attempt_id == null ? null : steps.get(step_attempt_id)
     const run_id = scope.run_id ?? step_attempt?.run_id ?? request?.run_id
     const run = run_id === undefined ? null : runs.get(run_id)
-    const plan = loadPlan(needs, scope, { request, run_id }, router.tools.kept)
+    const plan = loadPlan(needs, scope, { request, run_id }, beside.getTool)
     const routing = mayRoute(scope, request, plan) ? ({ routing: 'active' } as const) : {}
     const sequence = newest_at === 'step' ? step_attempt?.sequence : newest_at
     const asks = scope.open === true && run !== null ? run : null
     const ends = scope.system !== undefined && step_attempt?.state === 'running' ? step_attempt : null
     const running = asks !== null && asks.steps_running > 0 ? steps.running(run_id!) : []
-    const tools = toolsOfAttempts(router, [step_attempt, ...running])
+    const tools = toolsOfAttempts([step_attempt, ...running], beside.getTool)
     const work = loadDispatch(dispatch, scope, request, beside)
     return {
       run,
@@ -145,7 +145,7 @@ function loader({
       thresholds: ends === null ? null : thresholdsOf(beside.activeRouter(), ends),
       plan,
       newest: run === null || sequence === undefined ? null : steps.newest(run_id!, sequence),
-      system: asksSystem(scope, tools, work.queue) ? events.systemHead() : null,
+      system: asksSystem(scope, tools, router) ? events.systemHead() : null,
       ...loadRouter(router, { ...scope, ...routing }),
       fallback: loadFallback(router, scope, request),
       ...work,
@@ -155,20 +155,33 @@ function loader({
 }
 
 /** What other tables give, each asked at most once. */
-function besideOf(runs: Tables['runs'], router: Tables['router']) {
+function besideOf({ runs, requests, router }: Pick<Tables, 'runs' | 'requests' | 'router'>) {
   let active: ReturnType<typeof activeRouter> | undefined
+  const tools = new Map<string, ToolBook | null>()
+  const getTool = (tool_id: string): ToolBook | null => {
+    const known = tools.get(tool_id)
+    if (known !== undefined) return known
+    const tool = router.tools.kept(tool_id)
+    tools.set(tool_id, tool)
+    return tool
+  }
   return {
     getRun: runs.get,
+    getRequest: requests.get,
     activeRouter: () => (active ??= activeRouter(router)),
-    getTool: router.tools.kept,
+    getTool,
   }
 }
 
-/** Circuits move seldom: only then the end of their chain is worth a look. */
-function asksSystem({ system }: Scope, tools: Snapshot['tools'], queue: Queue | null): boolean {
+/** Circuits move seldom: only then the end of their chain is worth a look. Of a queue, any may be one that moves. */
+function asksSystem(
+  { system, queue, next }: Scope,
+  ended: Snapshot['tools'],
+  { tools }: Tables['router'],
+): boolean {
   if (system !== 'circuits') return system === true
-  const books = [...tools.values(), ...[...(queue?.tools.values() ?? [])].map(({ book }) => book)]
-  return books.some(({ circuit }) => circuit.state !== 'closed')
+  const isOpen = [...ended.values()].some(({ circuit }) => circuit.state !== 'closed')
+  return isOpen || ((queue ?? next) !== undefined && tools.isAnyCircuitOpen())
 }
 
 /** All of it inside the transaction that the group holds open. */

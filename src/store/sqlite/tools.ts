@@ -6,7 +6,7 @@ import type { Routing, ToolBook } from '../../domain/decision.ts'
 import { shown, unknownTool } from '../../domain/tool.ts'
 import { decodeCursor, encodeCursor } from '../cursor.ts'
 import type { Connection } from './connection.ts'
-import { type Cell, type Row, placeholders, prepareRaw } from './table.ts'
+import { type Cell, type Row, narrowUpdate, placeholders, prepareRaw } from './table.ts'
 
 /** The columns of `tools`, in the order of `encode` and `decode`. */
 const COLUMNS = [
@@ -114,12 +114,11 @@ export function toolsTable(db: Connection) {
     `SELECT tool_id, count(*), max(started_at) FROM step_attempts WHERE state = 'running' GROUP BY tool_id`,
   )
   const kept = prepareRaw(db, `SELECT ${COLUMNS.join(', ')} FROM tools WHERE tool_id = ?`)
+  const troubled = prepareRaw(db, "SELECT 1 FROM tools WHERE circuit_state IN ('open', 'half_open') LIMIT 1")
   const insert = db.prepare<[Row]>(
     `INSERT INTO tools (${COLUMNS.join(', ')}) VALUES (${placeholders(COLUMNS)})`,
   )
-  const update = db.prepare<[Row]>(
-    `UPDATE tools SET ${COLUMNS.map((column) => `${column} = ?`).join(', ')} WHERE tool_id = ? AND version = ?`,
-  )
+  const update = narrowUpdate(db, 'tools', COLUMNS, ['tool_id', 'version'])
 
   return {
     /**
@@ -144,11 +143,14 @@ export function toolsTable(db: Connection) {
       return row === undefined ? null : decode(row, NOTHING_RUNS)
     },
 
-    /** All columns, because the last use may have been read from an attempt and not from the row. */
+    /** Or half open. */
+    isAnyCircuitOpen: (): boolean => troubled.get([]) !== undefined,
+
     write(before: ToolBook, after: ToolBook): void {
       if (before.version === 0) return void insert.run(encode(after))
-      const guard = [before.record.tool_id, before.version]
-      if (update.run([...encode(after), ...guard]).changes !== 1) throw new Error('stale write: tools')
+      // The last use may have been read from an attempt and not from the row: it is always written.
+      const kept = { ...before, record: { ...before.record, last_used_at: null } }
+      update(encode(kept), encode(after), [before.record.tool_id, before.version])
     },
   }
 }

@@ -1,8 +1,11 @@
 import type { WorkerBook } from '../../domain/decision.ts'
 import type { Connection } from './connection.ts'
-import { type Cell, type Row, prepareRaw } from './table.ts'
+import { type Cell, type Row, narrowUpdate, placeholders, prepareRaw } from './table.ts'
 
-export const WORKER_COLUMNS = 'worker_id, tools, first_seen_at, last_seen_at, done, failed'
+/** The columns of `workers`, in the order of `encode` and `decodeWorker`. */
+const COLUMNS = ['worker_id', 'tools', 'first_seen_at', 'last_seen_at', 'done', 'failed'] as const
+
+export const WORKER_COLUMNS = COLUMNS.join(', ')
 
 const encode = ({ tools, ...worker }: WorkerBook): Cell[] => [
   worker.worker_id,
@@ -26,9 +29,10 @@ export const decodeWorker = (row: Row): WorkerBook =>
 
 export function workersTable(db: Connection) {
   const get = prepareRaw(db, `SELECT ${WORKER_COLUMNS} FROM workers WHERE worker_id = ?`)
-  const put = db.prepare<[Row]>(
-    `INSERT OR REPLACE INTO workers (${WORKER_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?)`,
+  const insert = db.prepare<[Row]>(
+    `INSERT INTO workers (${WORKER_COLUMNS}) VALUES (${placeholders(COLUMNS)})`,
   )
+  const update = narrowUpdate(db, 'workers', COLUMNS, ['worker_id'])
   const asked = prepareRaw(
     db,
     `SELECT worker_id, last_seen_at FROM workers
@@ -45,6 +49,9 @@ export function workersTable(db: Connection) {
       const row = get.get([worker_id])
       return row === undefined ? null : decodeWorker(row)
     },
-    write: (after: WorkerBook): void => void put.run(encode(after)),
+    write(before: WorkerBook | null, after: WorkerBook): void {
+      if (before === null) return void insert.run(encode(after))
+      update(encode(before), encode(after), [before.worker_id])
+    },
   }
 }

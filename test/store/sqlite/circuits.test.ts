@@ -60,7 +60,7 @@ describe('the row of a tool', () => {
     const queue = { worker_id: 'w1', tools: ['aider'], limit: 1, now: desk.now, projects: null }
     const stale = await store.view({ worker_id: 'w1', queue, system: 'circuits' }, (before) => ({
       claim: claimRequests(before, desk.given(), { worker_id: 'w1', tools: ['aider'] }),
-      book: before.queue!.tools.get('aider')!.book,
+      book: before.queue!.tool('aider').book,
     }))
     await desk.claimOne({ worker_id: 'w2' })
     const dump = dumpOf(db)
