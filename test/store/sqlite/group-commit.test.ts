@@ -78,7 +78,7 @@ describe('writes that come together', () => {
     const next = givens({ start: '2026-02-01T00:00:00.000Z' })
     const slow = () =>
       write(store, (before) => {
-        vi.advanceTimersByTime(3)
+        vi.advanceTimersByTime(11)
         return createRun(before, next(), RUN_BODY, null)
       })
     await Promise.all([slow(), slow(), ledger.createRun(), ledger.createRun()])
