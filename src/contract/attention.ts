@@ -5,8 +5,8 @@ import { ref, words } from './named.ts'
 
 export const RunAttention = words(
   'RunAttention',
-  ['retrying', 'stalled', 'failed_requests'],
-  'Why a run may need somebody. `retrying`: an execution request of it was tried, and waits for its next try. `stalled`: it is running, and for a while nothing has happened in it: no event, and no heartbeat of a worker. `failed_requests`: an execution request of it has finally failed, whatever became of the run.',
+  ['retrying', 'stalled', 'failed_requests', 'circuit_open'],
+  'Why a run may need somebody. `retrying`: an execution request of it was tried, and waits for its next try. `stalled`: it is running, and for a while nothing has happened in it: no event, and no heartbeat of a worker. `failed_requests`: an execution request of it has finally failed, whatever became of the run. `circuit_open`: an execution request of it is queued, for its first try or another, for a tool whose circuit lets nothing through now; its run may be pending.',
 )
 export type RunAttention = Static<typeof RunAttention>
 

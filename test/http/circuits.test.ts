@@ -125,6 +125,48 @@ describe('diagnoseExecutionRequest', () => {
   })
 })
 
+describe('the runs that need attention for a circuit', () => {
+  const phases = async (more = '') => {
+    const { status, body } = await app.request(
+      'GET',
+      `/v1/runs?needs_attention=circuit_open&order=asc${more}`,
+    )
+    expect(status).toBe(200)
+    return body.items.map(({ phase_id }: { phase_id: string }) => phase_id)
+  }
+  const run = async (phase_id: string) =>
+    (await app.request('POST', '/v1/runs', { body: { project_id: 'shop', phase_id } })).body
+  const inRun = ({ run_id, phase_id }: { run_id: string; phase_id: string }, task: object = {}) =>
+    shop.request({ run_id, phase_id, ...task })
+
+  it('are those with work in the queue of the tool, started or not, while it lets nothing through', async () => {
+    const [both, held] = [await run('held and waiting'), await run('held')]
+    await run('empty')
+    await inRun(both)
+    await inRun(held, { limits: { timeout_seconds: 3_600 } })
+    await shop.claimed({ lease_seconds: 3_600 })
+    await shop.claimed({ lease_seconds: 3_600 })
+    await inRun(both)
+    await inRun(await run('not started'))
+    await inRun(await run('of another tool'), { task_kind: 'test' })
+    await shop.request({ phase_id: 'of its own', task_kind: 'edit' })
+    expect(await phases()).toEqual([])
+    await shop.request({ phase_id: 'tried', classification: { priority: 'critical' } })
+    await shop.end(await shop.claimed(), 'fail', { error: { class: 'rate_limited' } })
+    const all = ['held and waiting', 'not started', 'of its own', 'tried']
+    expect(await phases()).toEqual(all)
+    expect(await phases('&state=pending')).toEqual(['not started', 'of its own'])
+    expect(await phases('&needs_attention=retrying&limit=500')).toEqual(all)
+    app.pass(60_000)
+    expect(await phases()).toEqual([]) // the next claim is let through
+    const probe = await shop.claimed()
+    expect(probe.execution_request.phase_id).toBe('tried')
+    expect(await phases()).toEqual(all.slice(0, 3))
+    await shop.end(probe, 'complete')
+    expect(await phases()).toEqual([])
+  })
+})
+
 describe('a task where every circuit is open', () => {
   const CONFIG = aConfig({ apps: { aider: { kinds: ['edit'] } } })
 

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { RunAttention } from '../../src/contract/attention.ts'
 import { LIMITS } from '../../src/contract/limits.ts'
+import type { ExecutionRequest } from '../../src/contract/execution-request.ts'
 import type { Run } from '../../src/contract/run.ts'
 import { appendRunEvent } from '../../src/domain/event.ts'
 import type { Attention, RunFilters, Store } from '../../src/store/store.ts'
@@ -19,12 +20,13 @@ const SETS = Array.from({ length: 2 ** REASONS.length - 1 }, (_, i) =>
 )
 
 describe('the runs that need attention', () => {
-  it.each(SETS)('are those that show it, page by page, in both orders: %s %s %s', async (...given) => {
+  it.each(SETS)('are those that show it, page by page, in both orders: %s %s %s %s', async (...given) => {
     const reasons = given.filter((reason) => typeof reason === 'string')
     const { store, db } = openMemoryStore()
     const desk = await aBusyDesk(store)
     const attention = { reasons, stalled_for: STALLED_FOR, now: desk.now }
     const all = (await store.listRuns({ limit: 500, order: 'asc' }, ANYBODY)).items
+    expect(all.length).toBeGreaterThan(50)
     const shows = await Promise.all(all.map((run) => reasonsOf({ store, db }, run, desk.now)))
     const expected = ids(all.filter((_run, i) => shows[i]!.some((reason) => reasons.includes(reason))))
     expect(expected.length).toBeGreaterThan(2)
@@ -46,7 +48,7 @@ describe('the runs that need attention', () => {
     db.exec(`${running} WHERE run_id IN (SELECT run_id FROM runs ORDER BY run_id LIMIT ${COUNT - 250})`)
     db.exec('UPDATE runs SET requests_failed = 1 WHERE rowid % 2 = 0')
     const attention: Attention = {
-      reasons: ['failed_requests', 'stalled'],
+      reasons: ['failed_requests', 'stalled', 'circuit_open'],
       stalled_for: 1,
       now: '2027-01-01T00:00:00.000Z',
     }
@@ -91,7 +93,32 @@ async function aBusyDesk(store: Store): Promise<Desk> {
     ])()
     if (i % 3 === 0) await happens(desk, held.execution_request.run_id)
   }
+  await pytestBreaks(desk)
   return desk
+}
+
+/** In runs of every kind something waits for pytest, in some besides other work, when its circuit opens. */
+async function pytestBreaks(desk: Desk): Promise<void> {
+  for (let i = 0; i < 12; i++) {
+    const { run_id } = await desk.run({ project_id: i % 2 === 0 ? 'shop' : 'bank' })
+    const project_id = i % 2 === 0 ? 'shop' : 'bank'
+    const testing = await desk.request({ run_id, project_id, task_kind: 'test' })
+    if (i % 6 > 1) {
+      const limits = { queue_timeout_seconds: 1, timeout_seconds: 3_600 }
+      const beside = await desk.request({ run_id, project_id, limits })
+      if (i % 6 > 3) await desk.claimOne({ lease_seconds: 3_600 })
+      else await desk.expire(passing(desk, beside)) // failed, and never started
+    }
+    if (i === 5) await desk.cancel(testing)
+  }
+  await desk.request({ task_kind: 'test' })
+  const first = await desk.claimOne({ tools: ['pytest'] })
+  await desk.fail(first, 'rate_limited', { retry_after_ms: LIMITS.retry_after_ms })
+}
+
+const passing = (desk: Desk, request: ExecutionRequest): ExecutionRequest => {
+  desk.pass(1_000)
+  return request
 }
 
 /** Something happens in a run, though nothing of its row moves. */
@@ -108,11 +135,17 @@ async function reasonsOf({ store, db }: OpenedTestStore, run: Run, now: string):
     .prepare<[string], string>('SELECT heartbeat_at FROM leases WHERE run_id = ?')
     .pluck()
     .all(run.run_id)
+  const tools = (await store.listTools({}, now)).items
+  const broken = tools.filter(({ circuit }) => circuit.state === 'open' && circuit.open_until! > now)
+  expect(broken.map(({ tool_id }) => tool_id)).toEqual(['pytest'])
   const quiet_ms = Date.parse(now) - Math.max(...[events.at(-1)!.ts, ...beats].map((at) => Date.parse(at)))
   const shows: Record<RunAttention, boolean> = {
     retrying: requests.some(({ state, attempts }) => state === 'queued' && attempts > 0),
     stalled: run.state === 'running' && quiet_ms >= STALLED_FOR * 1_000,
     failed_requests: requests.some(({ state }) => state === 'failed'),
+    circuit_open: requests.some(
+      ({ state, assignment }) => state === 'queued' && assignment!.tool_id === broken[0]!.tool_id,
+    ),
   }
   return REASONS.filter((reason) => shows[reason])
 }

@@ -57,7 +57,7 @@ function runList(app: App, { orchestrator }: RouteDeps): void {
       tag,
       summary: 'List runs',
       description:
-        'Newest first, unless `order=asc`. A filter may be repeated: any of its values passes. Different filters must all pass. What needs your attention: `needs_attention=retrying&needs_attention=stalled&needs_attention=failed_requests`; `stalled_for` belongs to it, and says after how many seconds a run has stalled.',
+        'Newest first, unless `order=asc`. A filter may be repeated: any of its values passes. Different filters must all pass. What needs your attention: `needs_attention=retrying&needs_attention=stalled&needs_attention=failed_requests&needs_attention=circuit_open`; `stalled_for` belongs to it, and says after how many seconds a run has stalled.',
     },
     ref(RunPage),
     { querystring: RunsQuery },

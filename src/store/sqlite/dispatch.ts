@@ -17,7 +17,7 @@ import { LIMITS } from '../../contract/limits.ts'
 import { rankOf } from '../../domain/claim.ts'
 import type { CompiledRouter } from '../../domain/compiled-router.ts'
 import { unknownTool } from '../../domain/tool.ts'
-import type { QueuePlace } from '../store.ts'
+import { barredReader } from './barred.ts'
 import type { Connection } from './connection.ts'
 import { leasesTable } from './leases.ts'
 import { type Row, prepareRaw } from './table.ts'
@@ -236,29 +236,6 @@ function dueReader(db: Connection) {
       resumed.all([after, now]).map(([tool_id]) => tool_id as string),
     /** Null if nothing will happen by itself. */
     next: (now: string): string | null => (next.get([now, now, now])?.[0] as string | null) ?? null,
-  }
-}
-
-/** What circuits keep work from, and what waits there. As `isBarred` has it: src/domain/circuit.ts. */
-function barredReader(db: Connection) {
-  const isBarred = `(circuit_state = 'open' AND circuit_open_until > ? OR circuit_probe IS NOT NULL)`
-  const tools = prepareRaw(db, `SELECT tool_id FROM tools WHERE ${isBarred} ORDER BY tool_id`)
-  const waiting = prepareRaw(
-    db,
-    `SELECT priority_rank, execution_request_id FROM execution_requests
-     WHERE state = 'queued' AND tool_id = +? AND (priority_rank, execution_request_id) > (?, ?)
-       AND EXISTS (SELECT 1 FROM tools WHERE tools.tool_id = execution_requests.tool_id AND ${isBarred})
-     ORDER BY priority_rank, execution_request_id LIMIT ? + 0`,
-  )
-  return {
-    tools: (now: string): string[] => tools.all([now]).map(([tool_id]) => tool_id as string),
-    waiting: (tool_id: string, after: QueuePlace, { now, limit }: { now: string; limit: number }) =>
-      waiting
-        .all([tool_id, after.priority_rank, after.execution_request_id, now, limit])
-        // The cast is what STRICT columns make true.
-        .map(
-          ([priority_rank, execution_request_id]) => ({ priority_rank, execution_request_id }) as QueuePlace,
-        ),
   }
 }
 

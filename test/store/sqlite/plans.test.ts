@@ -196,6 +196,7 @@ describe.each(['asc', 'desc'] as const)('a list walks an index in its own order,
     ['retrying', 'SEARCH request USING INDEX execution_requests_retrying (run_id=?)'],
     ['stalled', 'SEARCH events USING INDEX sqlite_autoindex_events_1 (run_id=? AND run_seq=?)'],
     ['stalled', 'SEARCH leases USING INDEX leases_by_run (run_id=? AND heartbeat_at>?)'],
+    ['circuit_open', 'SEARCH request USING INDEX execution_requests_queued_in_run (run_id=? AND tool_id=?)'],
     ['failed_requests', 'SEARCH runs USING INDEX runs_with_failed_requests (run_id>? AND run_id<?)'],
   ] as const)('what needs attention, and asks each run with one seek: %s, %s', async (reason, seek) => {
     const attention = { reasons: [reason], stalled_for: 600, now: NOW }
@@ -205,8 +206,9 @@ describe.each(['asc', 'desc'] as const)('a list walks an index in its own order,
       expect(plan).toContain('MERGE (UNION ALL)')
       expect(plan).toContain('SEARCH runs USING INDEX runs_by_state (state=? AND run_id>? AND run_id<?)')
       expect(
-        plan.filter((detail) => detail.startsWith('SCAN') && !/VIRTUAL TABLE|walked/.test(detail)),
+        plan.filter((detail) => detail.startsWith('SCAN') && !/VIRTUAL TABLE|walked|tools$/.test(detail)),
       ).toEqual([])
+      expect(plan.filter((detail) => detail.startsWith('CORRELATED LIST'))).toEqual([]) // the tools: once
     }
     expect(planned).toHaveLength(2)
     expect(sorts(planned)).toEqual([])
