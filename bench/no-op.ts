@@ -48,6 +48,7 @@ export function noOpStore(written: Written, read: Run): Store {
     readSummary: () => Promise.reject(new Error('the no-op store has no attempts')),
     dueRequests: () => Promise.resolve([]),
     availableTools: () => Promise.resolve([]),
+    recoveringTools: () => Promise.resolve([]),
     resumedTools: () => Promise.resolve([]),
     hasQueued: () => Promise.resolve(false),
     openCircuits: () => Promise.resolve([]),

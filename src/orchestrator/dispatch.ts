@@ -179,9 +179,13 @@ function sweeper({ store, givenFor, write, hub }: Parts): DispatchCases['sweep']
   const reassignment = createReassignment({ store, write, hub })
   return async () => {
     const { now } = givenFor(OWN_CALL)
-    for (const tool_id of await store.availableTools(looked, now)) hub.waiters.offer(tool_id)
-    if ((await store.resumedTools(looked, now)).length > 0) hub.waiters.offerAll()
+    const recovering = await store.recoveringTools(looked, now)
+    const resumed = await store.resumedTools(looked, now)
+    const available = await store.availableTools(looked, now)
     looked = now
+    for (const tool_id of [...available, ...recovering]) hub.waiters.offer(tool_id)
+    if (resumed.length > 0) hub.waiters.offerAll()
+    if (recovering.length + resumed.length > 0) reassignment.beginAll()
     const due = await store.dueRequests(now, LIMITS.sweep_batch)
     await Promise.all(
       due.map((execution_request_id) => write(OWN_WRITE, endScope(execution_request_id), expireRequest)),

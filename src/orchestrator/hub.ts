@@ -1,5 +1,5 @@
-import type { Circuit } from '../domain/circuit.ts'
-import type { Change } from '../domain/decision.ts'
+import { type Circuit, isBarred } from '../domain/circuit.ts'
+import type { Change, ToolBook } from '../domain/decision.ts'
 import { type Waiters, createWaiters } from './waiters.ts'
 
 /** What commits mean to those who wait: hints, after the commit. The tables remain the truth. */
@@ -11,6 +11,8 @@ export interface Hub {
   starved(tools: ReadonlySet<string>): void
   /** Is told whenever the circuit of a tool has opened: what waits for it may go elsewhere. */
   onOpened(listener: (tool_id: string) => void): void
+  /** Is told whenever a tool may get work that got none before: its circuit or its pause, or the configuration, has moved. */
+  onReturned(listener: () => void): void
   /** Is told whenever time will end something earlier than was known. */
   onDue(listener: (instant: string) => void): void
 }
@@ -30,6 +32,12 @@ export function createHub(): Hub {
   const starving = new Set<string>()
   let due: (instant: string) => void = () => {}
   let opened: (tool_id: string) => void = () => {}
+  let returned: () => void = () => {}
+
+  const publishReturn = (now: string): void => {
+    returned()
+    due(now) // the sweep looks again at what found nobody
+  }
 
   const publishCircuit = (before: Circuit, { tool_id, after, now }: CircuitNow): void => {
     if (after.state === 'open' && after.open_until !== before.open_until) {
@@ -38,6 +46,13 @@ export function createHub(): Hub {
       due(after.open_until!)
     }
     if (after.state === 'closed' && before.state !== 'closed') waiters.offerAll()
+    if (isBarred(before, now) && !isBarred(after, now)) publishReturn(now)
+  }
+  const publishPause = (before: ToolBook, after: ToolBook, now: string): void => {
+    if (after.pause?.until != null) due(after.pause.until)
+    if (before.pause === null || after.pause !== null) return
+    waiters.offerAll()
+    publishReturn(now)
   }
   const publish = (change: Change, now: string): void => {
     switch (change.record) {
@@ -59,15 +74,15 @@ export function createHub(): Hub {
         if (starving.has(change.lease.tool_id)) waiters.offer(change.lease.tool_id)
         return
       case 'tool':
-        if (change.after.pause?.until != null) due(change.after.pause.until)
-        if (change.before.pause !== null && change.after.pause === null) waiters.offerAll()
+        publishPause(change.before, change.after, now)
         return publishCircuit(change.before.circuit, {
           tool_id: change.after.record.tool_id,
           after: change.after.circuit,
           now,
         })
       case 'activation':
-        return waiters.offerAll()
+        waiters.offerAll()
+        return publishReturn(now)
       default: // nobody waits for the others
     }
   }
@@ -77,5 +92,6 @@ export function createHub(): Hub {
     starved: (tools) => tools.forEach((tool_id) => void starving.add(tool_id)),
     onDue: (listener) => void (due = listener),
     onOpened: (listener) => void (opened = listener),
+    onReturned: (listener) => void (returned = listener),
   }
 }

@@ -105,8 +105,10 @@ export interface Store extends StoreReads {
   ): Promise<SummaryPart>
   /** Requests whose lease, attempt or wait is over at that instant, and those that wait for nothing and have no tool. */
   dueRequests(now: string, limit: number): Promise<string[]>
-  /** The tools of what can be claimed since then: one for each request, and for each circuit that lets one through. */
+  /** The tools of what can be claimed since then, one for each request. */
   availableTools(after: string, now: string): Promise<string[]>
+  /** The tools whose open circuit lets an attempt through since then. */
+  recoveringTools(after: string, now: string): Promise<string[]>
   /** The tools whose pause has ended by itself since then. */
   resumedTools(after: string, now: string): Promise<string[]>
   /** Whether there is something that a worker could be given for the tool, if it had room. */

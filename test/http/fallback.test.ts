@@ -7,6 +7,7 @@ import { LIMITS } from '../../src/contract/limits.ts'
 import { ORDER, fallbackConfig } from '../support/fallbacks.ts'
 import { START, type TestApp, openTestApp } from '../support/http.ts'
 import { activate } from '../support/router.ts'
+import { anApp } from '../support/routing.ts'
 import { expectFolds } from '../support/requests.ts'
 import { tempDir } from '../support/store.ts'
 import { clientOf } from './client.ts'
@@ -199,6 +200,78 @@ describe('a broken tool', () => {
     const before = app.writes()
     await app.sweep()
     expect(app.writes()).toBe(before)
+  })
+
+  describe('that nobody could take over from, is left when a tool of the order returns:', () => {
+    const HOUR = 3_600_000
+    const post = async (path: string, body: object = {}) => {
+      const answer = await app.request('POST', path, { body })
+      expect(answer.status, answer.text).toBe(200)
+    }
+    const fail = async (tool_id: string, retry_after_ms = HOUR) => {
+      const { execution_request, lease_token } = (await claim([tool_id]))!
+      const error = { class: 'rate_limited' }
+      const path = `${REQUESTS}/${execution_request.request_id}/fail`
+      await post(path, { lease_token, error, retry_after_ms, retryable: false })
+    }
+    const pause = (body: object = {}) => post('/v1/tools/codex/pause', { reason: 'updating', ...body })
+    const config = fallbackConfig()
+    const until = new Date(Date.parse(START) + 60_000).toISOString()
+
+    const RETURNS: [how: string, away: () => Promise<unknown>, back: () => Promise<unknown>][] = [
+      ['it is resumed', pause, () => post('/v1/tools/codex/resume')],
+      ['its pause ends', () => pause({ until }), async () => app.pass(60_000)],
+      [
+        'its circuit is reset',
+        () => fail('codex'),
+        () => post('/v1/tools/codex/reset', { reason: 'a new key' }),
+      ],
+      ['its circuit lets an attempt through', () => fail('codex', 60_000), async () => app.pass(60_000)],
+      [
+        'its circuit closes',
+        async () => {
+          await fail('codex', 60_000)
+          app.pass(60_000)
+          return (probe = (await claim(['codex']))!)
+        },
+        () => end(probe),
+      ],
+      [
+        'its probe shows nothing',
+        async () => {
+          await fail('codex', 60_000)
+          app.pass(60_000)
+          return (probe = (await claim(['codex']))!)
+        },
+        () => end(probe, 'invalid_request'),
+      ],
+      [
+        'a configuration lets it edit',
+        () => activate(app, { ...config, apps: { ...config.apps, codex: anApp({ kinds: ['test'] }) } }),
+        () => activate(app, fallbackConfig({}, { max_attempts: 3 })),
+      ],
+    ]
+    let probe: ClaimedRequest
+    const toolOf = async (created: ExecutionRequest) => (await storyOf(created)).assignment.tool_id
+
+    it.each(RETURNS)('%s', async (_how, away, back) => {
+      await open()
+      await activate(app, config)
+      await request({ allowed_tools: ['codex'] }) // to try it with
+      await request({ allowed_tools: ['codex'] })
+      await request({ classification: { priority: 'critical' } })
+      const waits = await request({ excluded_tools: ['gemini'] })
+      const stays = await request({ excluded_tools: ['codex', 'gemini'] })
+      await away()
+      await fail('aider')
+      await sweepAll()
+      expect(await toolOf(waits)).toBe('aider')
+      await back()
+      await sweepAll()
+      expect([await toolOf(waits), await toolOf(stays)]).toEqual(['codex', 'aider'])
+      const { items } = await get('/v1/tools')
+      expect(items[0].circuit.state).toBe('open')
+    })
   })
 
   it('gives what waits for it to a worker that waits for another', async () => {

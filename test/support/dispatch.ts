@@ -24,6 +24,7 @@ import { getPlan } from '../../src/domain/plan.ts'
 import { namesOf, submitTasks } from '../../src/domain/plan-submission.ts'
 import { cancelRun, completeRun, createRun, quarantineRun } from '../../src/domain/run.ts'
 import { completeStepAttempt, createStepAttempt, retryStepAttempt } from '../../src/domain/step.ts'
+import { pauseTool, resumeTool } from '../../src/domain/tool.ts'
 import type { Connection } from '../../src/store/sqlite/connection.ts'
 import type { Store } from '../../src/store/store.ts'
 import { RUN_BODY, STEP_BODY } from './builders.ts'
@@ -234,6 +235,18 @@ export class Desk {
   fallBack({ request_id }: Pick<ExecutionRequest, 'request_id'>, tool_id = 'aider') {
     const scope = { execution_request_id: request_id, fallback: true }
     return this.write(scope, (before, given) => fallBackQueued(before, given, tool_id), SYSTEM)
+  }
+
+  pause(tool_id: string, reason = 'updating') {
+    return this.write({ routing: 'active', system: true }, (before, given) =>
+      pauseTool(before, given, tool_id, { reason }),
+    )
+  }
+
+  resume(tool_id: string) {
+    return this.write({ routing: 'active', system: true }, (before, given) =>
+      resumeTool(before, given, tool_id),
+    )
   }
 
   async runNow({ run_id }: { run_id: string }) {

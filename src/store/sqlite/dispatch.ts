@@ -201,7 +201,7 @@ function dueReader(db: Connection) {
     db,
     'SELECT tool_id FROM tools INDEXED BY tools_paused WHERE paused_until > ? AND paused_until <= ?',
   )
-  const half_opened = prepareRaw(
+  const recovering = prepareRaw(
     db,
     `SELECT tool_id FROM tools INDEXED BY tools_open
      WHERE circuit_state = 'open' AND circuit_open_until > ? AND circuit_open_until <= ?`,
@@ -226,11 +226,12 @@ function dueReader(db: Connection) {
       [...leases.all([now, limit]), ...waiting.all([now, limit]), ...stranded.all([now, limit])].map(
         ([id]) => id as string,
       ),
-    /** The tools of what can be claimed since then, one for each request, and one for each circuit. */
+    /** The tools of what can be claimed since then, one for each request. */
     available: (after: string, now: string): string[] =>
-      [...available.all([after, now]), ...half_opened.all([after, now])].map(
-        ([tool_id]) => tool_id as string,
-      ),
+      available.all([after, now]).map(([tool_id]) => tool_id as string),
+    /** The tools whose open circuit lets an attempt through since then. */
+    recovering: (after: string, now: string): string[] =>
+      recovering.all([after, now]).map(([tool_id]) => tool_id as string),
     /** The tools whose pause has ended by itself since then. */
     resumed: (after: string, now: string): string[] =>
       resumed.all([after, now]).map(([tool_id]) => tool_id as string),

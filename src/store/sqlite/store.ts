@@ -65,6 +65,7 @@ export function sqliteStore(db: Connection, options: SqliteStoreOptions): Store 
     lastInstant: () => reading(() => tables.events.tail()?.ts ?? null),
     dueRequests: (now, limit) => reading(() => tables.dispatch.due.requests(now, limit)),
     availableTools: (after, now) => reading(() => tables.dispatch.due.available(after, now)),
+    recoveringTools: (after, now) => reading(() => tables.dispatch.due.recovering(after, now)),
     resumedTools: (after, now) => reading(() => tables.dispatch.due.resumed(after, now)),
     hasQueued: (tool_id, now) => reading(() => tables.dispatch.hasQueued(tool_id, now)),
     openCircuits: (now) => reading(() => tables.dispatch.barred.tools(now)),

@@ -344,7 +344,7 @@ describe('a restart in the middle', () => {
     expect((await again.claim()).items).toEqual([])
     expect(await again.store.nextDue(again.now)).toBe(before.open_until)
     again.pass(60_000)
-    expect(await again.store.availableTools('', again.now)).toContain('aider')
+    expect(await again.store.recoveringTools('', again.now)).toContain('aider')
     await again.complete(await again.claimOne())
     expect((await circuitNow(again)).state).toBe('closed')
     await expectTold(again)

@@ -77,7 +77,7 @@ const ACTS: [name: string, act: () => Promise<unknown>, index: string][] = [
   ],
   [
     'circuits that let one through',
-    () => store.availableTools(NOW, after(NOW, 1)),
+    () => store.recoveringTools(NOW, after(NOW, 1)),
     'tools_open (circuit_open_until>? AND circuit_open_until<?)',
   ],
   ['which circuit comes next', () => store.nextDue(NOW), 'tools_open (circuit_open_until>?)'],
