@@ -27,6 +27,8 @@ export type RuleOutcome = Static<typeof RuleOutcome>
 export const RULE_REASONS = {
   eligible_candidate: 'it matches and has an eligible tool',
   no_eligible_candidate: 'it matches, and none of its tools is eligible',
+  fallback_ready:
+    'it matches, open circuits keep its tools away, and one of its fallbacks can do the task: that takes over',
   waits_for_circuit: 'it matches, and nothing but open circuits keeps its tools away: the task waits',
   required_without_candidate: 'it matches and is required, and none of its tools is eligible',
   decided_earlier: 'a rule before it ended the search',

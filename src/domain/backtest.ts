@@ -7,11 +7,14 @@ import type {
 } from '../contract/backtest.ts'
 import type { Rotation, RouteDecision } from '../contract/routing.ts'
 import type { CompiledRouter } from './compiled-router.ts'
-import { chart, toolsFor } from './routing.ts'
+import { chartAgain, toolsFor } from './routing.ts'
 import type { EndedAttempt } from './tool-record.ts'
 
 /** What a backtest needs of a recorded decision: a third of its text. */
-export type Recorded = Pick<RouteDecision, 'tool_id' | 'config_version' | 'task' | 'seed' | 'inputs'>
+export type Recorded = Pick<
+  RouteDecision,
+  'tool_id' | 'rule_id' | 'config_version' | 'task' | 'seed' | 'inputs'
+>
 
 /** What became of a recorded decision: of the attempt that it led to. Null is unknown. */
 export interface Outcome {
@@ -113,14 +116,15 @@ export function addDecision(test: Backtest, recorded: Recorded, outcome: Outcome
 }
 
 /** Turns are taken as they come here, unless this is the very configuration that the decision was made under. */
-function decideAgain(test: Backtest, { task, inputs, seed, config_version }: Recorded) {
+function decideAgain(test: Backtest, recorded: Recorded) {
+  const { task, inputs, config_version } = recorded
   const { router, rotations } = test
   const recordedTurn = inputs.rotation === null ? [] : [inputs.rotation]
   const facts = {
     tools: toolsFor(router, inputs.tools),
     rotations: config_version === router.config_version ? recordedTurn : [...rotations.values()],
   }
-  const { rule, choice } = chart(task, router, facts, seed)
+  const { rule, choice } = chartAgain(recorded, task, router, facts)
   if (choice?.turn != null) rotations.set(rule.rule_id, choice.turn.after)
   return { to: choice === null ? null : router.apps[choice.chosen]!.tool_id, rule_id: rule.rule_id }
 }

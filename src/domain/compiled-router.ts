@@ -53,6 +53,7 @@ export interface CompiledRule {
   validate_with: readonly string[]
   decided: RuleVerdict
   passed_over: RuleVerdict
+  fallback_ready: RuleVerdict
   waiting: RuleVerdict
   unroutable: RuleVerdict
   not_reached: RuleVerdict
@@ -150,6 +151,7 @@ function compileRule(
     validate_with: rule.validate_with,
     decided: verdictOf(rule, 'decided', 'eligible_candidate'),
     passed_over: verdictOf(rule, 'passed_over', 'no_eligible_candidate'),
+    fallback_ready: verdictOf(rule, 'decided', 'fallback_ready'),
     waiting: verdictOf(rule, 'decided', 'waits_for_circuit'),
     unroutable: verdictOf(rule, 'unroutable', 'required_without_candidate'),
     not_reached: verdictOf(rule, 'not_reached', 'decided_earlier'),

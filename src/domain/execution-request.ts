@@ -9,7 +9,6 @@ import type { Decision, Given, RunBook, Snapshot } from './decision.ts'
 import { consequences, stillOpen } from './dependents.ts'
 import { endedRequest, requestTold } from './ending.ts'
 import { LedgerError } from './error.ts'
-import { fallBackAtOnce } from './fallback.ts'
 import { requireMatch, visibleRequest } from './guard.ts'
 import { queueEnd } from './retry.ts'
 import { buildRequest } from './request.ts'
@@ -20,7 +19,6 @@ import { type Entry, entered, joined } from './run-entry.ts'
 import { counting, newRun, settled } from './run-moves.ts'
 import { sentencesFor } from './route-sentences.ts'
 import { requirePlaces } from './step.ts'
-import { unknownTool } from './tool.ts'
 
 /** The scope must load the active configuration with its tools, and the run that the task names. */
 export function createExecutionRequest(
@@ -38,17 +36,11 @@ export function createExecutionRequest(
   const { run_id } = begun.book.run
   const { decision, changes } = route(before, given, task, { run_id, project_id, execution_request_id })
   if (decision.tool_id === null) throw noRoutableTool(decision)
-  const routing = requireRouting(before)
-  const built = buildRequest(task, decision, routing.router, {
+  const { router } = requireRouting(before)
+  const built = buildRequest(task, decision, router, {
     execution_request_id,
     created_by: createdBy(given),
     created_at: given.now,
-  })
-  const tool = routing.tools.get(decision.tool_id) ?? unknownTool(decision.tool_id)
-  const fellBack = fallBackAtOnce({ previous: decision, routing, tool }, given, {
-    request_id: execution_request_id,
-    run_id,
-    project_id: task.project_id,
   })
   const request: ExecutionRequest = {
     ...built.document,
@@ -57,21 +49,16 @@ export function createExecutionRequest(
     plan: null,
     created_at: given.now,
     ...newProgress('queued', given),
-    assignment: fellBack?.assignment ?? built.assignment,
+    assignment: built.assignment,
     queue_expires_at: queueEnd({ ...built.document, created_at: given.now }, given.now),
   }
   const book = counting(begun.book, { open: 1 })
   requirePlaces(book)
   const entry: Entry = {
     book,
-    changes: [
-      ...changes,
-      ...(fellBack?.changes ?? []),
-      { record: 'execution_request', document: built.document, after: request },
-    ],
+    changes: [...changes, { record: 'execution_request', document: built.document, after: request }],
     drafts: [
       taskRouted(decision),
-      ...(fellBack?.drafts ?? []),
       {
         kind: 'request_created',
         to: request.state,

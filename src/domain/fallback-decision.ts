@@ -1,5 +1,6 @@
 import type { RouteDecision, ToolInputs } from '../contract/routing.ts'
-import type { CompiledRouter } from './compiled-router.ts'
+import type { Task } from '../contract/task.ts'
+import type { CompiledRouter, CompiledRule } from './compiled-router.ts'
 import { BIT, floorOf, screen, verdictOn } from './route-filters.ts'
 
 /** What a fallback goes by beside the tools and the configuration. */
@@ -25,10 +26,10 @@ export function decideFallback(
   given: Pick<RouteDecision, 'route_decision_id' | 'created_at'>,
 ): RouteDecision {
   const { order } = from
-  const against = judge(from, router, tools)
-  const isEligible = (tool_id: string): boolean => against[router.places.get(tool_id) ?? -1] === 0
-  const at = order.findIndex(isEligible)
-  const tool_id = order[at] ?? null
+  const rule = router.rules.find(({ rule_id }) => rule_id === from.rule_id) ?? router.rules.at(-1)!
+  const against = judge(order, { task: from.task, rule }, router, screen(router, from.task, tools))
+  const [tool_id = null] = readyOf(order, router, against)
+  const at = tool_id === null ? -1 : order.indexOf(tool_id)
   const reasonsOf = (place: number): number => {
     if (against[place] !== 0) return against[place]!
     return router.apps[place]!.tool_id === tool_id ? BIT.chosen : BIT.later_in_order
@@ -54,15 +55,15 @@ export function decideFallback(
 }
 
 /** What speaks against each app. The bar of the rule holds for who takes over too, if there still is such a rule. */
-function judge(
-  { task, rule_id, order }: FallbackFrom,
+export function judge(
+  order: readonly string[],
+  { task, rule }: { task: Task; rule: CompiledRule },
   router: CompiledRouter,
-  tools: readonly ToolInputs[],
+  screened: readonly number[],
 ): number[] {
-  const rule = router.rules.find((each) => each.rule_id === rule_id) ?? router.rules.at(-1)!
   const floor = floorOf(rule, task)
   const named = new Set(order)
-  return screen(router, task, tools).map((against, place) => {
+  return screened.map((against, place) => {
     const { tool_id, tier } = router.apps[place]!
     return (
       (against & ~BIT.at_max_parallel) |
@@ -71,3 +72,10 @@ function judge(
     )
   })
 }
+
+/** Those of the order that could take over now. */
+export const readyOf = (
+  order: readonly string[],
+  { places }: CompiledRouter,
+  against: readonly number[],
+): string[] => order.filter((tool_id) => against[places.get(tool_id) ?? -1] === 0)

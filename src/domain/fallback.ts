@@ -121,13 +121,6 @@ export function handedBack(
   return { moved: takenOver(assignment, given), changes, drafts }
 }
 
-/** A new request need not wait for its tool if another can take over. The first decision must be kept already. */
-export function fallBackAtOnce(book: FallbackBook, given: Given, request: Whose): FellBack | null {
-  if (!isBarred(book.tool.circuit, given.now)) return null
-  const fellBack = fallBack(book, given, request)
-  return fellBack?.assignment == null ? null : fellBack
-}
-
 /**
  * The circuit of the tool that a request waits for has opened. It stays where it is unless another tool can take over
  * now. The scope must load the request with who may take over; anything may have come first.
@@ -140,12 +133,13 @@ export function fallBackQueued(
   const { request, run: book, fallback } = before
   if (request?.state !== 'queued' || request.assignment?.tool_id !== tool_id) return unchanged(null)
   if (book === null || fallback === null || isOver(request, given)) return unchanged(null)
-  const fellBack = fallBackAtOnce(fallback, given, request)
-  if (fellBack === null) return unchanged(null)
+  if (!isBarred(fallback.tool.circuit, given.now)) return unchanged(null)
+  const fellBack = fallBack(fallback, given, request)
+  if (fellBack?.assignment == null) return unchanged(null)
   const edge = requestMachine.edge(request.state, 'reassign')
   const after: ExecutionRequest = {
     ...request,
-    ...takenOver(fellBack.assignment!, given), // else it stays
+    ...takenOver(fellBack.assignment, given),
     state: edge.to,
     // It waits for a worker since it was queued, whichever tool it is for.
     queue_expires_at: earlier(request.queue_expires_at, queueEnd(request, given.now)),

@@ -27,7 +27,7 @@ export function choose(field: Field): Choice {
   const { strategy } = field.rule
   switch (strategy) {
     case 'fixed':
-      return chooseFirst(field)
+      return chooseFirst(field.eligible)
     case 'round_robin':
       return chooseInTurn(field)
     case 'auto':
@@ -38,7 +38,7 @@ export function choose(field: Field): Choice {
 const others = (eligible: readonly number[], chosen: number, reason: number): number[] =>
   eligible.map((place) => (place === chosen ? BIT.chosen : reason))
 
-function chooseFirst({ eligible }: Field): Choice {
+export function chooseFirst(eligible: readonly number[]): Choice {
   const chosen = eligible[0]!
   return { chosen, reasons: others(eligible, chosen, BIT.later_in_order), scores: null, turn: null }
 }

@@ -26,7 +26,7 @@ function successorsOf(decision: RouteDecision): string {
 }
 
 function summaryOf(decision: RouteDecision): string {
-  const { outcome, tool_id, rule_id, strategy, task, candidates, inputs } = decision
+  const { outcome, tool_id, rule_id, strategy, task, rules, candidates, inputs } = decision
   if (inputs.fallback_order !== undefined) {
     if (outcome === 'unroutable')
       return `Nobody takes over: none of the fallbacks that rule ${rule_id} has left can do this ${task.task_kind} task now.`
@@ -37,6 +37,9 @@ function summaryOf(decision: RouteDecision): string {
     if (rule_id !== null) return `${none}rule ${rule_id} is required, and none of its tools is eligible.`
     return `${none}no rule decides, and no tool is eligible.`
   }
+  const decided = rules.find((rule) => rule.rule_id === rule_id)
+  if (decided?.reason_code === 'fallback_ready')
+    return `The task goes to ${tool_id}: open circuits keep every tool of rule ${rule_id} away, and it is the first of its fallbacks that can do it.`
   const chosen = candidates.find((candidate) => candidate.tool_id === tool_id)
   if (chosen?.reason_codes.includes('circuit_open') === true) {
     const of =

@@ -1,14 +1,12 @@
 import type { Assignment } from '../contract/execution-request.ts'
-import type { Rotation, RouteDecision } from '../contract/routing.ts'
+import type { Rotation } from '../contract/routing.ts'
 import type { Run } from '../contract/run.ts'
 import type { Task } from '../contract/task.ts'
-import type { Change, Given, Routing, Snapshot } from './decision.ts'
+import type { Change, Given, Snapshot } from './decision.ts'
 import type { EventDraft } from './event-chain.ts'
-import { type Whose, fallBackAtOnce } from './fallback.ts'
 import { assignmentOf } from './request.ts'
 import { factsAt, requireRouting, seedOf, taskRouted, turn } from './route-decision.ts'
 import { decide } from './routing.ts'
-import { unknownTool } from './tool.ts'
 
 /** Where a request goes; null if no tool is there. The changes keep what was decided, and the drafts tell of it. */
 export interface Placed {
@@ -50,27 +48,13 @@ export function routeSeries(before: Snapshot, given: Given): RouteSeries {
         rotations.splice(place === -1 ? rotations.length : place, 1, rotation)
         turned.set(rotation.rule_id, rotation)
       }
-      return placed(decision, routing, given, { request_id, run_id, project_id })
+      const execution_request_id = decision.tool_id === null ? null : request_id
+      return {
+        assignment: decision.tool_id === null ? null : assignmentOf(decision, router),
+        changes: [{ record: 'route_decision', after: { decision, project_id, execution_request_id } }],
+        drafts: [taskRouted(decision)],
+      }
     },
     turns: () => [...turned.values()].map((rotation) => turn(routing, rotation)),
-  }
-}
-
-function placed(decision: RouteDecision, routing: Routing, given: Given, whose: Whose): Placed {
-  const { project_id, request_id } = whose
-  const { tool_id } = decision
-  const execution_request_id = tool_id === null ? null : request_id
-  const first: Placed = {
-    assignment: null,
-    changes: [{ record: 'route_decision', after: { decision, project_id, execution_request_id } }],
-    drafts: [taskRouted(decision)],
-  }
-  if (tool_id === null) return first
-  const tool = routing.tools.get(tool_id) ?? unknownTool(tool_id)
-  const fellBack = fallBackAtOnce({ previous: decision, routing, tool }, given, whose)
-  return {
-    assignment: fellBack?.assignment ?? assignmentOf(decision, routing.router),
-    changes: [...first.changes, ...(fellBack?.changes ?? [])],
-    drafts: [...first.drafts, ...(fellBack?.drafts ?? [])],
   }
 }

@@ -88,7 +88,7 @@ export type AppCircuit = Static<typeof AppCircuit>
 export const WhenAllOpen = words(
   'WhenAllOpen',
   ['wait', 'fail'],
-  'What becomes of a task where nothing but open circuits keeps it from every tool: it waits for the first that lets an attempt through, or is unroutable.',
+  'What becomes of a task where nothing but open circuits keeps it from every tool, and no fallback can do it: it waits for the first that lets an attempt through, or is unroutable.',
 )
 export type WhenAllOpen = Static<typeof WhenAllOpen>
 
@@ -163,7 +163,11 @@ export const RoutingRule = part(
         default: false,
       }),
     ),
-    fallback_to: Type.Optional(strings('Who takes over, in order, when the chosen app has failed.')),
+    fallback_to: Type.Optional(
+      strings(
+        'Who takes over, in order, when the chosen app has failed, and while open circuits keep those away that the rule selects.',
+      ),
+    ),
     validate_with: Type.Optional(strings('Who checks the work.')),
   },
   'A rule: tasks that match go to one of its apps. The first that matches and has one decides.',

@@ -337,13 +337,25 @@ describe('what is queued for a tool whose circuit opens', () => {
 describe('a new request whose rule has nobody but a tool with an open circuit', () => {
   beforeEach(() => open({ required: true }))
 
-  it('goes to the next at once, with both decisions', async () => {
+  it('goes to the next at once, with one decision that says so', async () => {
     await breakTool('aider')
     const request = await desk.request()
     expect(request).toMatchObject({ assignment: { tool_id: 'codex' }, state: 'queued', version: 1 })
-    const story = await desk.storyOf(request)
-    expect(chosenIn(story)).toEqual(['aider', 'codex'])
+    const { decisions } = await desk.storyOf(request)
+    expect(decisions.map(({ tool_id }) => tool_id)).toEqual(['codex'])
+    const decision = await desk.store.getRouteDecision(decisions[0]!.route_decision_id, ANYBODY)
+    expect(decision).toMatchObject({
+      rules: [{ verdict: 'decided', reason_code: 'fallback_ready' }],
+      fallback_to: ['gemini'],
+    })
     await expectAllSound(db, desk.store)
+  })
+
+  it('also with when_all_open: fail, and is refused where nobody can take over', async () => {
+    await breakTool('aider')
+    await desk.install(fallbackConfig({ required: true }, { when_all_open: 'fail' }))
+    expect((await desk.request()).assignment!.tool_id).toBe('codex')
+    await expect(desk.request({ excluded_tools: ['codex', 'gemini'] })).rejects.toThrow('There is no tool')
   })
 
   it('waits for its tool where nobody can take over', async () => {

@@ -21,13 +21,19 @@ const edits = (strategy: 'fixed' | 'round_robin' | 'auto', defaults: ConfigFacts
   defaults,
 })
 
-const ladder = (required: boolean): ConfigFacts => ({
+const ladder = (
+  required: boolean,
+  first: object = {},
+  defaults: ConfigFacts['defaults'] = {},
+): ConfigFacts => ({
   apps: { aider: {}, codex: {}, claude: { kinds: ['edit', 'review'] } },
   rules: [
-    { id: 'first', select_from: ['aider'], fallback_to: ['claude'] },
+    { id: 'first', select_from: ['aider'], ...first },
     { id: 'second', select_from: ['codex'], required },
   ],
+  defaults,
 })
+const withFallback = { fallback_to: ['claude'] }
 
 const allOpen = { aider: open(35), codex: open(33), claude: open(34) }
 
@@ -169,5 +175,86 @@ export const CIRCUITS: Case[] = [
     tools: allOpen,
     chooses: 'codex',
     by: 'edits',
+  },
+  ...[{}, { required: true }, { strategy: 'auto' as const }].map((rule): Case => ({
+    says: `the fallback of a rule takes over before the next rule, while circuits keep its tools away: ${JSON.stringify(rule)}`,
+    config: ladder(false, { ...withFallback, ...rule }),
+    tools: { aider: open(31) },
+    chooses: 'claude',
+    by: 'first',
+    rules: { first: 'fallback_ready', second: 'decided_earlier' },
+    because: { aider: 'circuit_open', claude: 'chosen', codex: 'not_selected' },
+  })),
+  ...[false, true].map((required): Case => ({
+    says: `with when_all_open: fail, too: ${required ? 'required' : 'not required'}`,
+    config: ladder(true, { ...withFallback, required }, { when_all_open: 'fail' }),
+    tools: { aider: open(31), codex: open(31) },
+    chooses: 'claude',
+    by: 'first',
+    rules: { first: 'fallback_ready' },
+  })),
+  {
+    says: 'the first of the order that can do it takes over, and who is busy can',
+    config: {
+      apps: { aider: {}, codex: {}, claude: {}, gemini: {} },
+      rules: [{ id: 'edits', select_from: ['aider'], fallback_to: ['codex', 'gemini', 'claude'] }],
+    },
+    tools: { aider: open(31), codex: { paused: true }, gemini: { running: 1 } },
+    chooses: 'gemini',
+    by: 'edits',
+    because: { codex: 'paused', gemini: 'chosen', claude: 'later_in_order' },
+  },
+  {
+    says: 'a later rule whose fallback can do it comes before the wait of an earlier one',
+    config: {
+      apps: { aider: {}, codex: {}, claude: {} },
+      rules: [
+        { id: 'first', select_from: ['aider'] },
+        { id: 'second', select_from: ['codex'], fallback_to: ['claude'] },
+      ],
+    },
+    tools: { aider: open(31), codex: open(32) },
+    chooses: 'claude',
+    by: 'second',
+    rules: { first: 'no_eligible_candidate', second: 'fallback_ready' },
+  },
+  ...(
+    [
+      ['is paused', { claude: { paused: true } }, {}],
+      ['has an open circuit', { claude: open(33) }, {}],
+      ['is excluded', {}, { excluded_tools: ['claude'] }],
+      ['cannot do the kind', {}, { task_kind: 'juggle' }],
+    ] as const
+  ).map(([says, others, task]): Case => ({
+    says: `a fallback that ${says} does not keep the next rule from deciding`,
+    config: {
+      ...ladder(false, withFallback),
+      apps: { aider: { kinds: ['edit', 'juggle'] }, codex: { kinds: ['edit', 'juggle'] }, claude: {} },
+    },
+    tools: { aider: open(31), ...others },
+    task: task as Case['task'] & {},
+    chooses: 'codex',
+    by: 'second',
+    rules: { first: 'no_eligible_candidate', second: 'eligible_candidate' },
+  })),
+  {
+    says: 'nor one that is below the tier of its rule',
+    config: {
+      apps: { aider: { tier: 'high' }, codex: {}, claude: { tier: 'medium' } },
+      rules: [
+        { id: 'first', select_from: ['aider'], min_safety_tier: 'high', fallback_to: ['claude'] },
+        { id: 'second', select_from: ['codex'] },
+      ],
+    },
+    tools: { aider: open(31) },
+    chooses: 'codex',
+    by: 'second',
+  },
+  {
+    says: 'a fallback stands in for open circuits alone: a rule whose tools are paused hands over to the next',
+    config: ladder(false, withFallback),
+    tools: { aider: { ...open(31), paused: true } },
+    chooses: 'codex',
+    by: 'second',
   },
 ]

@@ -1,11 +1,14 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import type { RouterConfig } from '../../../src/contract/documents/router-config.ts'
 import { compileRouterConfig } from '../../../src/domain/compiled-router.ts'
+import { decideFallback } from '../../../src/domain/fallback-decision.ts'
 import { explain } from '../../../src/domain/route-explain.ts'
 import { sentencesFor } from '../../../src/domain/route-sentences.ts'
 import { decide, decisionText, replay } from '../../../src/domain/routing.ts'
-import { configuration, facts, seed, task } from '../../support/arbitrary-routing.ts'
+import { TOOLS, configuration, facts, seed, task } from '../../support/arbitrary-routing.ts'
 import { aRouter, aTask, given, knowing, route } from '../../support/routing.ts'
+import { PASSED_OVER, REFUSED, WAITED } from './before-fallbacks-counted.ts'
 import { open } from './circuit.cases.ts'
 
 const rule = {
@@ -82,13 +85,88 @@ describe('a decision that was recorded', () => {
     expect(JSON.stringify(again)).toBe(BEFORE_CIRCUITS)
     expect(decisionText(again)).toBe(decisionText(recorded))
   })
+
+  describe('before fallbacks counted while circuits keep the tools of their rule away,', () => {
+    const configWith = (rule: object, defaults: RouterConfig['defaults'] = {}) => ({
+      apps: { aider: {}, codex: {}, claude: { kinds: ['review'] } },
+      rules: [
+        { id: 'edits', select_from: ['aider'], fallback_to: ['codex'], ...rule },
+        { id: 'others', select_from: ['codex'] },
+      ],
+      defaults,
+    })
+    const THEN = [
+      ['went to the next rule', PASSED_OVER, configWith({})],
+      ['waited', WAITED, configWith({ required: true })],
+      ['was refused', REFUSED, configWith({ required: true }, { when_all_open: 'fail' })],
+    ] as const
+
+    it.each(THEN)('and %s, is made again to the byte', (_what, text, config) => {
+      const recorded = JSON.parse(text) as Parameters<typeof replay>[0]
+      expect(JSON.stringify(replay(recorded, aRouter(config)))).toBe(text)
+    })
+
+    it.each(THEN)('and %s, goes as any other under another configuration', (_what, text, config) => {
+      const recorded = JSON.parse(text) as Parameters<typeof replay>[0]
+      expect(replay(recorded, aRouter(config, 2))).toMatchObject({
+        tool_id: 'codex',
+        rule_id: 'edits',
+        rules: [{ reason_code: 'fallback_ready' }, { reason_code: 'decided_earlier' }],
+        fallback_to: [],
+      })
+    })
+  })
 })
 
 /** As the ledger kept it: nothing of a circuit, and nothing that says what to do when all are open. */
 const BEFORE_CIRCUITS =
   '{"route_decision_id":"01JD8Z6V4M1N3P5Q7R9S1T3V5W","outcome":"routed","tool_id":"codex","rule_id":"edits","strategy":"round_robin","config_version":1,"task":{"task_kind":"edit","task_id":null,"project_id":null,"phase_id":null,"workstream_id":null,"run_id":null,"classification":null,"labels":null,"allowed_tools":null,"excluded_tools":null,"resource_scope":null,"constraints":null,"input":null,"limits":null},"seed":1,"inputs":{"tools":[{"tool_id":"aider","running":1,"paused":false,"successes":0,"failures":2.5,"median_duration_ms":null},{"tool_id":"claude","running":0,"paused":false,"successes":0,"failures":0,"median_duration_ms":null},{"tool_id":"codex","running":0,"paused":false,"successes":1,"failures":0,"median_duration_ms":1200}],"rotation":{"rule_id":"edits","order":["aider","codex"]}},"rules":[{"rule_id":"edits","verdict":"decided","reason_code":"eligible_candidate"}],"candidates":[{"tool_id":"aider","eligible":false,"reason_codes":["at_max_parallel"],"score":null,"parts":null},{"tool_id":"claude","eligible":false,"reason_codes":["not_selected","task_kind"],"score":null,"parts":null},{"tool_id":"codex","eligible":true,"reason_codes":["chosen"],"score":null,"parts":null}],"fallback_to":["claude"],"validate_with":[],"run_id":null,"created_at":"2026-01-05T09:30:00.500Z"}'
 
+describe('a task that a fallback takes at once', () => {
+  const rules = [{ id: 'edits', select_from: ['aider'], fallback_to: ['codex', 'claude', 'aider'] }]
+  const router = aRouter({ apps: { aider: {}, codex: {}, claude: {} }, rules })
+  const { decision } = route(router, {}, knowing({ aider: open(32) }))
+
+  it('leaves those of the order that come behind it', () => {
+    expect(decision).toMatchObject({ tool_id: 'codex', strategy: 'fixed', fallback_to: ['claude', 'aider'] })
+  })
+
+  it('is told in sentences', () => {
+    expect(sentencesFor(decision)).toMatchObject({
+      summary:
+        'The task goes to codex: open circuits keep every tool of rule edits away, and it is the first of its fallbacks that can do it. If its attempts are spent or its circuit opens, claude takes over, then aider.',
+      rules: [
+        'Rule edits decided: it matches, open circuits keep its tools away, and one of its fallbacks can do the task: that takes over.',
+      ],
+    })
+  })
+})
+
 describe('whatever the configuration and the circuits', () => {
+  it('a fallback decides at once what the fallback of a task that waits would be', () => {
+    let seen = 0
+    fc.assert(
+      fc.property(configuration, task, facts, fc.shuffledSubarray(TOOLS), (config, task, facts, order) => {
+        const [rule] = config.routing.rules ?? []
+        if (rule?.select_from === undefined) return
+        const first = { ...rule, match: {}, fallback_to: order }
+        const router = compileRouterConfig({ ...config, routing: { rules: [first] } }, 1)
+        const tools = facts.tools.map((tool) =>
+          first.select_from!.includes(tool.tool_id) ? { ...tool, ...open(31), paused: false } : tool,
+        )
+        const { decision } = decide(task, router, { ...facts, tools }, given())
+        const { rule_id, rules, tool_id, fallback_to, inputs } = decision
+        if (rules.find((rule) => rule.rule_id === rule_id)?.reason_code !== 'fallback_ready') return
+        seen++
+        const from = { ...decision, previous_decision_id: null, order }
+        const later = decideFallback(from, router, inputs.tools, decision)
+        expect([later.tool_id, later.fallback_to]).toEqual([tool_id, fallback_to])
+      }),
+      { numRuns: 1_000, seed: 20260105 },
+    )
+    expect(seen).toBeGreaterThan(20)
+  })
+
   it('a tool that gets nothing now is chosen only where nobody else can be, and never with `fail`', () => {
     const seen = { waits: 0, takes_over: 0 }
     fc.assert(
