@@ -52,7 +52,7 @@ export function noOpStore(written: Written, read: Run): Store {
     resumedTools: () => Promise.resolve([]),
     hasQueued: () => Promise.resolve(false),
     openCircuits: () => Promise.resolve([]),
-    waitingBehind: () => Promise.resolve([]),
+    waitingBehind: () => Promise.resolve({ items: [], next: null }),
     nextDue: () => Promise.resolve(null),
     forgetKeys: () => Promise.resolve(0),
     lastInstant: () => Promise.resolve(null),

@@ -26,8 +26,7 @@ export function decideFallback(
   given: Pick<RouteDecision, 'route_decision_id' | 'created_at'>,
 ): RouteDecision {
   const { order } = from
-  const rule = router.rules.find(({ rule_id }) => rule_id === from.rule_id) ?? router.rules.at(-1)!
-  const against = judge(order, { task: from.task, rule }, router, screen(router, from.task, tools))
+  const against = againstAll(from, router, tools)
   const [tool_id = null] = readyOf(order, router, against)
   const at = tool_id === null ? -1 : order.indexOf(tool_id)
   const reasonsOf = (place: number): number => {
@@ -54,7 +53,29 @@ export function decideFallback(
   }
 }
 
-/** What speaks against each app. The bar of the rule holds for who takes over too, if there still is such a rule. */
+/** Whether anybody could take over after a decision. The tools must stand in the order of the apps. */
+export function hasTaker(
+  decision: RouteDecision,
+  router: CompiledRouter,
+  tools: readonly ToolInputs[],
+): boolean {
+  const order = orderAfter(decision)
+  return (
+    order.length > 0 && readyOf(order, router, againstAll({ ...decision, order }, router, tools)).length > 0
+  )
+}
+
+/** Under the rule of the decision before, if there still is such a rule. */
+function againstAll(
+  { order, task, rule_id }: Pick<FallbackFrom, 'order' | 'task' | 'rule_id'>,
+  router: CompiledRouter,
+  tools: readonly ToolInputs[],
+): number[] {
+  const rule = router.rules.find((each) => each.rule_id === rule_id) ?? router.rules.at(-1)!
+  return judge(order, { task, rule }, router, screen(router, task, tools))
+}
+
+/** What speaks against each app. The bar of the rule holds for who takes over too. */
 export function judge(
   order: readonly string[],
   { task, rule }: { task: Task; rule: CompiledRule },

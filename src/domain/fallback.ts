@@ -5,7 +5,7 @@ import type { Change, Decision, FallbackBook, Given, Snapshot, ToolBook } from '
 import { unchanged } from './decision.ts'
 import { requestTold } from './ending.ts'
 import type { EventDraft } from './event-chain.ts'
-import { decideFallback, orderAfter } from './fallback-decision.ts'
+import { decideFallback, hasTaker, orderAfter } from './fallback-decision.ts'
 import { assignmentOf } from './request.ts'
 import { requestMachine } from './request-machine.ts'
 import { type Failure, afterFailure, earlier, queueEnd, totalEnd } from './retry.ts'
@@ -119,6 +119,23 @@ export function handedBack(
   if (fellBack?.assignment == null) return again({ available_at: given.now })
   const { assignment, changes, drafts } = fellBack
   return { moved: takenOver(assignment, given), changes, drafts }
+}
+
+/**
+ * Tells by its decision whether another tool could take over a request now: a look without a write. Null where no tool
+ * but that one is in service, so that there is nothing to look at. The scope must load the active configuration.
+ */
+export function takerLook(
+  { routing }: Pick<Snapshot, 'routing'>,
+  { now }: Pick<Given, 'now'>,
+  tool_id: string,
+): ((decision: RouteDecision) => boolean) | null {
+  if (routing === null) return null
+  const { router } = routing
+  const { tools } = factsOf(router, routing.tools, [], now)
+  const inService = tools.filter(({ paused, circuit }) => !paused && circuit?.takes_probe !== false)
+  if (inService.every((tool) => tool.tool_id === tool_id)) return null
+  return (decision) => hasTaker(decision, router, tools)
 }
 
 /**

@@ -1,5 +1,5 @@
 import { LIMITS } from '../contract/limits.ts'
-import { fallBackQueued } from '../domain/fallback.ts'
+import { fallBackQueued, takerLook } from '../domain/fallback.ts'
 import type { QueuePlace, Store } from '../store/store.ts'
 import { OWN_WRITE, type WriteOnce } from './call.ts'
 import type { Hub } from './hub.ts'
@@ -9,7 +9,7 @@ const front = (): QueuePlace => ({ priority_rank: -1, execution_request_id: '' }
 
 /**
  * Finds other tools for what waits for one whose circuit has opened: a walk along its queue, a batch with each step, so
- * that nothing is looked at twice for one opening. When a tool returns that got no work, all walks begin again: what
+ * that nothing is looked at twice for one opening. Only what another tool could take over is worth a write. When a tool returns that got no work, all walks begin again: what
  * found nobody may find that one. Where the walks are is not kept: whoever starts anew begins with every circuit that
  * is open.
  */
@@ -22,19 +22,29 @@ export function createReassignment({ store, write, hub }: { store: Store; write:
   hub.onOpened(begin)
   hub.onReturned(beginAll)
 
+  /** What another tool could take over of the next batch, and where the queue goes on. */
+  const look = async (
+    tool_id: string,
+    from: QueuePlace,
+    now: string,
+  ): Promise<{ movable: QueuePlace[]; next: QueuePlace | null }> => {
+    const canMove = await store.view({ routing: 'active' }, (before) => takerLook(before, { now }, tool_id))
+    if (canMove === null) return { movable: [], next: null }
+    const { items, next } = await store.waitingBehind(tool_id, from, { now, limit: LIMITS.sweep_batch })
+    return { movable: items.filter(({ decision }) => canMove(decision)), next }
+  }
   const walkOn = async (tool_id: string, from: QueuePlace, now: string): Promise<void> => {
-    const limit = LIMITS.sweep_batch
-    const batch = await store.waitingBehind(tool_id, from, { now, limit })
+    const { movable, next } = await look(tool_id, from, now)
     await Promise.all(
-      batch.map(({ execution_request_id }) =>
+      movable.map(({ execution_request_id }) =>
         write(OWN_WRITE, { execution_request_id, fallback: true }, (before, given) =>
           fallBackQueued(before, given, tool_id),
         ),
       ),
     )
     if (walks.get(tool_id) !== from) return // it has begun again meanwhile
-    if (batch.length < limit) walks.delete(tool_id)
-    else walks.set(tool_id, batch.at(-1)!)
+    if (next === null) walks.delete(tool_id)
+    else walks.set(tool_id, next)
   }
   return {
     /** With the next step all walks begin again. */

@@ -42,6 +42,17 @@ export interface QueuePlace {
   execution_request_id: string
 }
 
+/** What waits in a queue, with the decision that put it there. */
+export interface WaitingRequest extends QueuePlace {
+  decision: RouteDecision
+}
+
+/** Some of a queue, and the place behind which it goes on; null at its end. */
+export interface WaitingPart {
+  items: WaitingRequest[]
+  next: QueuePlace | null
+}
+
 /** Which recorded decisions to make again, and under which version. */
 export interface BacktestQuery extends BacktestRequest {
   config_version: number
@@ -115,12 +126,15 @@ export interface Store extends StoreReads {
   hasQueued(tool_id: string, now: string): Promise<boolean>
   /** The tools whose circuits let nothing through at that instant. */
   openCircuits(now: string): Promise<string[]>
-  /** What waits for one of them, behind a place in its queue; nothing once its circuit lets something through. */
+  /**
+   * At most `limit` of what waits for one of them, behind a place in its queue, and no more than a turn has time for;
+   * nothing once its circuit lets something through.
+   */
   waitingBehind(
     tool_id: string,
     after: QueuePlace,
     asked: { now: string; limit: number },
-  ): Promise<QueuePlace[]>
+  ): Promise<WaitingPart>
   /** When time ends something next, or something can be claimed; null if nothing will happen by itself. */
   nextDue(now: string): Promise<string | null>
   /** Forgets idempotency keys that are older, at most `limit` of them; answers how many. */

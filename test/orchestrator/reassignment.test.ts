@@ -11,9 +11,12 @@ import { sqliteStore } from '../../src/store/sqlite/store.ts'
 import { openDesk } from '../support/dispatch.ts'
 import { fallbackConfig } from '../support/fallbacks.ts'
 import { NOW, after } from '../support/given.ts'
+import { anApp } from '../support/routing.ts'
 import { MIGRATIONS } from '../support/store.ts'
 
 const HOUR = 3_600_000
+const config = fallbackConfig()
+const withPytest = { ...config, apps: { ...config.apps, pytest: anApp({ kinds: ['test'] }) } }
 
 /** Aider is broken, codex and gemini are paused, and a request waits for aider; the store tells what it runs. */
 async function opened() {
@@ -22,7 +25,7 @@ async function opened() {
   applyMigrations(db, MIGRATIONS, NOW)
   const store = sqliteStore(db, { write_queue_max: 10_000 })
   onTestFinished(() => store.close())
-  const desk = await openDesk(store, fallbackConfig())
+  const desk = await openDesk(store, config)
   const waits = await desk.request()
   await desk.request({ classification: { priority: 'critical' } })
   for (const tool_id of ['codex', 'gemini']) await desk.pause(tool_id)
@@ -53,6 +56,18 @@ describe('what waits for a tool whose circuit is open', () => {
     const { step, runs } = await opened()
     expect((await runs(step)).length).toBeGreaterThan(0)
     expect(await runs(step)).toEqual([])
+  })
+
+  it('is not read where no other tool is in service, and not written where none of its order is', async () => {
+    const { desk, step, runs, waits, beginAll } = await opened()
+    const ran = await runs(step)
+    expect(ran.filter((sql) => sql.includes('FROM execution_requests'))).toEqual([])
+    await desk.install(withPytest)
+    beginAll()
+    const again = await runs(step)
+    expect(again.filter((sql) => sql.includes('FROM execution_requests'))).toHaveLength(1)
+    expect(again.filter((sql) => sql.startsWith('BEGIN'))).toEqual([])
+    expect((await desk.requestNow(waits)).version).toBe(1)
   })
 
   it('is looked at once for each return, from wherever the walk was', async () => {

@@ -42,7 +42,7 @@ const encode = ({ decision, project_id, execution_request_id }: RouteBook): Cell
   decision.previous_decision_id ?? null,
 ]
 
-const parseDecision = (record: string): RouteDecision => JSON.parse(record) as RouteDecision
+export const parseDecision = (record: string): RouteDecision => JSON.parse(record) as RouteDecision
 const decode = (row: Row): RouteDecision => parseDecision(row[RECORD] as string)
 
 // The cast is what STRICT columns and their CHECKs make true.

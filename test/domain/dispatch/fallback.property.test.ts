@@ -3,6 +3,7 @@ import { expect, it } from 'vitest'
 import type { ClaimedRequest } from '../../../src/contract/dispatch.ts'
 import type { ExecutionRequest } from '../../../src/contract/execution-request.ts'
 import { LedgerError } from '../../../src/domain/error.ts'
+import { takerLook } from '../../../src/domain/fallback.ts'
 import { pauseTool, resetTool, resumeTool } from '../../../src/domain/tool.ts'
 import { type Desk, expectAllSound, openDesk } from '../../support/dispatch.ts'
 import { ORDER, fallbackConfig } from '../../support/fallbacks.ts'
@@ -73,9 +74,14 @@ class Story {
     const { store, now } = this.#desk
     for (const request_id of await store.dueRequests(now, 100)) await this.#desk.expire({ request_id })
     const front = { priority_rank: -1, execution_request_id: '' }
-    for (const tool_id of await store.openCircuits(now))
-      for (const { execution_request_id } of await store.waitingBehind(tool_id, front, { now, limit: 100 }))
-        await this.#desk.fallBack({ request_id: execution_request_id }, tool_id)
+    for (const tool_id of await store.openCircuits(now)) {
+      const canMove = await store.view({ routing: 'active' }, (before) => takerLook(before, { now }, tool_id))
+      const { items } = await store.waitingBehind(tool_id, front, { now, limit: 100 })
+      for (const { execution_request_id, decision } of items) {
+        const moved = await this.#desk.fallBack({ request_id: execution_request_id }, tool_id)
+        expect(moved !== null).toBe(canMove?.(decision) ?? false)
+      }
+    }
   }
 
   #operate(act: 'pause' | 'resume' | 'reset', tool_id: string): Promise<unknown> {

@@ -4,6 +4,7 @@ import { replayRouteDecision } from '../../../src/domain/route-decision.ts'
 import { pauseTool } from '../../../src/domain/tool.ts'
 import type { Connection } from '../../../src/store/sqlite/connection.ts'
 import { type Desk, expectAllSound, openDesk } from '../../support/dispatch.ts'
+import { takerLook } from '../../../src/domain/fallback.ts'
 import { ORDER, chosenIn, fallbackConfig, triedIn } from '../../support/fallbacks.ts'
 import { ANYBODY } from '../../support/given.ts'
 import { eventsOf, openMemoryStore } from '../../support/store.ts'
@@ -364,6 +365,39 @@ describe('a new request whose rule has nobody but a tool with an open circuit', 
     expect(request).toMatchObject({ assignment: { tool_id: 'aider' }, state: 'queued' })
     expect(chosenIn(await desk.storyOf(request))).toEqual(['aider'])
   })
+})
+
+describe('the look at what waits for a tool whose circuit is open', () => {
+  const AWAY: string[][] = [[], ['codex'], ['gemini'], ['codex', 'gemini']]
+
+  it.each(AWAY.map((away) => [away] as const))(
+    'agrees with the write that would follow: away is %j',
+    async (away) => {
+      const requests = []
+      for (const excluded_tools of AWAY) requests.push(await desk.request({ excluded_tools }))
+      await breakTool('aider')
+      for (const tool_id of away) await desk.pause(tool_id)
+      const { now } = desk
+      const canMove = await desk.store.view({ routing: 'active' }, (before) =>
+        takerLook(before, { now }, 'aider'),
+      )
+      const front = { priority_rank: -1, execution_request_id: '' }
+      const { items } = await desk.store.waitingBehind('aider', front, { now, limit: 10 })
+      expect(items.map(({ execution_request_id }) => execution_request_id)).toEqual(
+        requests.map(({ request_id }) => request_id),
+      )
+      expect(canMove === null).toBe(away.length === 2)
+      const looked = items.map(({ decision }) => canMove?.(decision) ?? false)
+      const moved = []
+      for (const request of requests) moved.push((await desk.fallBack(request)) !== null)
+      expect(looked).toEqual(moved)
+      expect(moved).toEqual(
+        AWAY.map((excluded) =>
+          ORDER.slice(1).some((tool) => !excluded.includes(tool) && !away.includes(tool)),
+        ),
+      )
+    },
+  )
 })
 
 describe('the decisions about a request', () => {
