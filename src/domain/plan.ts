@@ -16,12 +16,10 @@ export function planOf(
   { rows, medians_ms }: Pick<PlanFacts, 'rows' | 'medians_ms'>,
   now: string,
 ): Omit<RunPlan, 'run_id'> {
-  const tasks = rows.map((row): Task => ({ ...row, duration_ms: durationOf(row, now) }))
-  const byId = new Map(tasks.map((task) => [task.request_id, task]))
-  const isNeeded = dependentsOf(tasks)
+  const tasks = linked(rows, now)
   const inOrder = tasks.toSorted((a, b) => a.level - b.level) // each after what it needs
   return {
-    nodes: tasks.map((task) => nodeOf(task, byId, isNeeded.get(task.request_id) ?? [])),
+    nodes: tasks.map(nodeOf),
     levels: tasks.reduce((levels, { level }) => Math.max(levels, level + 1), 0),
     progress: progressOf(tasks),
     critical_path: criticalPath(inOrder),
@@ -29,43 +27,49 @@ export function planOf(
   }
 }
 
-type Task = TaskRow & Pick<PlanNode, 'duration_ms'>
+/** The ids of what a task needs are looked up once: there may be 50 000, and each chain goes along all of them. */
+interface Task extends Omit<TaskRow, 'needs'>, Pick<PlanNode, 'duration_ms' | 'blocks'> {
+  /** Its number among the rows. */
+  place: number
+  needs: Task[]
+}
+
+function linked(rows: readonly TaskRow[], now: string): Task[] {
+  const tasks = rows.map((row, place): Task => ({
+    ...row,
+    place,
+    needs: [],
+    blocks: [],
+    duration_ms: durationOf(row, now),
+  }))
+  const byId = new Map(tasks.map((task) => [task.request_id, task]))
+  for (const task of tasks) {
+    task.needs = rows[task.place]!.needs.map((need) => byId.get(need)!) // a foreign key holds them
+    for (const need of task.needs) need.blocks.push(task.task_id)
+  }
+  return tasks
+}
 
 /** From the first claim to the end, or until now. */
 function durationOf({ started_at, ended_at }: TaskRow, now: string): number | null {
   return started_at === null ? null : Math.max(0, Date.parse(ended_at ?? now) - Date.parse(started_at))
 }
 
-function dependentsOf(tasks: readonly Task[]): Map<string, string[]> {
-  const dependents = new Map<string, string[]>()
-  for (const { task_id, needs } of tasks) {
-    for (const need of needs) {
-      const known = dependents.get(need)
-      if (known === undefined) dependents.set(need, [task_id])
-      else known.push(task_id)
-    }
-  }
-  return dependents
-}
-
-function nodeOf(task: Task, byId: ReadonlyMap<string, Task>, blocks: string[]): PlanNode {
-  const needs = task.needs.map((need) => byId.get(need)!) // a foreign key holds them
-  return {
-    task_id: task.task_id,
-    execution_request_id: task.request_id,
-    name: task.name,
-    state: task.state,
-    level: task.level,
-    needs: needs.map(({ task_id }) => task_id),
-    blocks,
-    blocked_by: needs.filter(({ state }) => state !== 'succeeded').map(({ task_id }) => task_id),
-    tool_id: task.tool_id,
-    attempts: task.attempts,
-    started_at: task.started_at,
-    ended_at: task.ended_at,
-    duration_ms: task.duration_ms,
-  }
-}
+const nodeOf = (task: Task): PlanNode => ({
+  task_id: task.task_id,
+  execution_request_id: task.request_id,
+  name: task.name,
+  state: task.state,
+  level: task.level,
+  needs: task.needs.map(({ task_id }) => task_id),
+  blocks: task.blocks,
+  blocked_by: task.needs.filter(({ state }) => state !== 'succeeded').map(({ task_id }) => task_id),
+  tool_id: task.tool_id,
+  attempts: task.attempts,
+  started_at: task.started_at,
+  ended_at: task.ended_at,
+  duration_ms: task.duration_ms,
+})
 
 function progressOf(tasks: readonly Task[]): PlanProgress {
   const counts = new Map<ExecutionRequestState, number>()
@@ -86,33 +90,31 @@ function progressOf(tasks: readonly Task[]): PlanProgress {
 
 /** Of equally long chains the one that ends first in the order. */
 function criticalPath(inOrder: readonly Task[]): CriticalPath {
-  const { longest, before } = longestChain(inOrder, ({ duration_ms }) => duration_ms)
+  const { longest, before } = longestChain(inOrder.length, inOrder, ({ duration_ms }) => duration_ms)
   if (longest === null) return { task_ids: [], duration_ms: 0 }
   const task_ids: string[] = []
-  for (let at: Task | null = longest.task; at !== null; at = before.get(at.request_id) ?? null) {
+  for (let at: Task | undefined = longest.task; at !== undefined; at = before[at.place]) {
     if (at.duration_ms !== null) task_ids.push(at.task_id)
   }
   return { task_ids: task_ids.reverse(), duration_ms: longest.length }
 }
 
-/** Each task comes after what it needs; one without a length counts nothing, and leads on. */
-function longestChain(inOrder: readonly Task[], lengthOf: (task: Task) => number | null) {
-  const lengths = new Map<string, number>()
-  const byId = new Map<string, Task>()
-  const before = new Map<string, Task>()
+/** Of `count` tasks these, each after what it needs; one without a length counts nothing, and leads on. By their places. */
+function longestChain(count: number, inOrder: readonly Task[], lengthOf: (task: Task) => number | null) {
+  const lengths = new Float64Array(count).fill(-1)
+  const before = Array.from<Task | undefined>({ length: count })
   let longest: { task: Task; length: number } | null = null
   for (const task of inOrder) {
     let start = -1
     for (const need of task.needs) {
-      const length = lengths.get(need) ?? -1
+      const length = lengths[need.place]!
       if (length <= start) continue
       start = length
-      before.set(task.request_id, byId.get(need)!)
+      before[task.place] = need
     }
     const own = lengthOf(task)
     const length = Math.max(start, 0) + (own ?? 0)
-    lengths.set(task.request_id, length)
-    byId.set(task.request_id, task)
+    lengths[task.place] = length
     if (own !== null && (longest === null || length > longest.length)) longest = { task, length }
   }
   return { longest, before }
@@ -121,11 +123,11 @@ function longestChain(inOrder: readonly Task[], lengthOf: (task: Task) => number
 function estimateOf(inOrder: readonly Task[], medians_ms: ReadonlyMap<string, number>): PlanEstimate {
   const left = inOrder.filter(({ ended_at }) => ended_at === null)
   const expected = expectations(inOrder, medians_ms)
-  const remaining = ({ duration_ms, ...task }: Task): number | null => {
+  const remaining = (task: Task): number | null => {
     const whole = expected(task)
-    return whole === null ? null : Math.max(0, whole - (duration_ms ?? 0))
+    return whole === null ? null : Math.max(0, whole - (task.duration_ms ?? 0))
   }
-  const { longest } = longestChain(left, remaining)
+  const { longest } = longestChain(inOrder.length, left, remaining)
   const nothing = left.length === 0 ? 0 : null
   return {
     remaining_ms: longest === null ? nothing : Math.round(longest.length),
