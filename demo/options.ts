@@ -9,9 +9,10 @@ export interface Options {
 }
 
 const ABOUT =
-  'Starts a server with a new data directory and a worker, and has them do real work on this repository: types, ' +
-  'lint, tests and more, several at a time in one run, one of which has to be tried again. Ends with what was done, ' +
-  "by which tool and why, and with the run's events verified."
+  'Starts a server with a new data directory and a worker, and has them carry out a plan of real work on this ' +
+  'repository: types, lint, tests and more, several at a time in one run, and a report of it all. One tool has to be ' +
+  'tried again, and one keeps failing, so that another one takes over. Ends with what was done, by which tool and why, ' +
+  "and with the run's events verified."
 
 const AFTER_HELP = `
 Exit codes:

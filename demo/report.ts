@@ -1,107 +1,94 @@
+import { existsSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import type { EventVerification } from '../src/contract/event.ts'
-import type { ExecutionRequest } from '../src/contract/execution-request.ts'
+import type { ExecutionRequestStory } from '../src/contract/request-story.ts'
 import type { ExplainResult, ReplayResult } from '../src/contract/route-explain.ts'
 import type { RouteDecision } from '../src/contract/routing.ts'
+import type { RunSummary } from '../src/contract/run-summary.ts'
 import type { StepAttempt } from '../src/contract/step.ts'
 import type { Api } from './api.ts'
 import type { DemoTask } from './tasks.ts'
-import { secondsOf } from './view.ts'
-import { type Snapshot, attemptsOf } from './watch.ts'
+import type { Snapshot } from './watch.ts'
 
 /** A task that was handed in, with the words in which the server explained before where it would go. */
-export interface Submitted {
-  plan: DemoTask
+export interface Submitted extends DemoTask {
   request_id: string
   explained: ExplainResult
 }
 
+/** A stored decision, and whether it came out the same when it was made again from what it recorded. */
+export type Replayed = RouteDecision & { is_identical: boolean }
+
 export interface TaskReport extends Submitted {
-  request: ExecutionRequest
+  request: ExecutionRequestStory
   attempts: StepAttempt[]
-  decision: RouteDecision
-  /** Whether the stored decision, made again from what it recorded, came out the same. */
-  is_identical: boolean
+  /** None where the task never became ready. */
+  decisions: Replayed[]
 }
 
-export interface Report {
-  snapshot: Snapshot
+export interface Report extends Snapshot {
   tasks: TaskReport[]
+  summary: RunSummary
   chain: EventVerification
+  /** The text of the file that the last task has written; null if there is none. */
+  written: string | null
 }
 
-/** Everything from the ledger, after the run. */
-export async function gather(api: Api, snapshot: Snapshot, submitted: readonly Submitted[]): Promise<Report> {
-  const tasks = submitted.map((each) => taskReport(api, snapshot, each))
-  const verification = api.get<EventVerification>(`/v1/runs/${snapshot.run.run_id}/events/verify`)
-  return { snapshot, tasks: await Promise.all(tasks), chain: await verification }
+/** Far more than the demo has of anything, so that one page holds all. */
+const PAGE = 500
+
+/**
+ * Everything from the ledger, after the run.
+ * @param directory where the programs of the demo leave their files
+ */
+export async function gather(
+  api: Api,
+  {
+    snapshot,
+    submitted,
+    directory,
+  }: { snapshot: Snapshot; submitted: readonly Submitted[]; directory: string },
+): Promise<Report> {
+  const run = `/v1/runs/${snapshot.run.run_id}`
+  const { items } = await api.get<{ items: StepAttempt[] }>(`${run}/steps?limit=${PAGE}`)
+  const file = join(directory, 'report.md')
+  return {
+    ...snapshot,
+    tasks: await Promise.all(submitted.map((each) => taskReport(api, each, items))),
+    summary: await api.get<RunSummary>(`${run}/summary`),
+    chain: await api.get<EventVerification>(`${run}/events/verify`),
+    written: existsSync(file) ? readFileSync(file, 'utf8') : null,
+  }
 }
 
-async function taskReport(api: Api, snapshot: Snapshot, submitted: Submitted): Promise<TaskReport> {
-  const request = snapshot.requests.find(({ request_id }) => request_id === submitted.request_id)
-  const id = request?.assignment?.route_decision_id
-  if (request === undefined || id === undefined) throw new Error(`${submitted.request_id} has no decision`)
-  const decision = await api.get<RouteDecision>(`/v1/routing/decisions/${id}`)
-  const { identical } = await api.post<ReplayResult>(`/v1/routing/decisions/${id}/replay`)
-  const attempts = attemptsOf(snapshot, request)
-  return { ...submitted, request, attempts, decision, is_identical: identical }
+async function taskReport(
+  api: Api,
+  submitted: Submitted,
+  attempts: readonly StepAttempt[],
+): Promise<TaskReport> {
+  const { request_id } = submitted
+  const request = await api.get<ExecutionRequestStory>(`/v1/execution-requests/${request_id}`)
+  return {
+    ...submitted,
+    request,
+    attempts: attempts.filter(({ execution_request_id }) => execution_request_id === request_id),
+    decisions: await Promise.all(request.decisions.map((each) => replayed(api, each.route_decision_id))),
+  }
 }
 
-export function reportText({ snapshot, tasks, chain }: Report): string {
-  const { run, attempts } = snapshot
-  const identical = tasks.filter(({ is_identical }) => is_identical).length
-  const verdict = chain.valid ? 'verified' : `broken at event ${chain.first_bad?.run_seq}`
-  return [
-    ...tasks.flatMap((task) => [...taskLines(task), '']),
-    `run        ${run.run_id} ${run.state} by itself after ${secondsOf(spanOf(run))}`,
-    `attempts   ${attempts.length} for ${tasks.length} tasks, of which ${run.counters.errors} failed`,
-    `decisions  ${tasks.length}, of which ${identical} came out the same when made again from their records`,
-    `events     ${chain.events_checked}, chain ${verdict}, last hash ${chain.last_hash}`,
-    '',
-  ].join('\n')
+async function replayed(api: Api, route_decision_id: string): Promise<Replayed> {
+  const path = `/v1/routing/decisions/${route_decision_id}`
+  const { identical } = await api.post<ReplayResult>(`${path}/replay`)
+  return { ...(await api.get<RouteDecision>(path)), is_identical: identical }
 }
 
-function taskLines({ plan, request, attempts, explained, decision }: TaskReport): string[] {
-  const sentences = explained.candidates.flatMap(({ tool_id, reason_codes, score }, index) => {
-    const isChosen = tool_id === decision.tool_id
-    // Of a tool that cannot do such tasks at all nobody asks why it was not chosen.
-    const isOfInterest = isChosen ? score !== null : !reason_codes.includes('task_kind')
-    const label = isChosen ? 'why    ' : 'why not'
-    return isOfInterest ? [`  ${label}  ${explained.sentences.candidates[index] ?? ''}`] : []
-  })
-  return [
-    `${plan.task_id}: ${plan.title}`,
-    `  tool     ${decision.tool_id}: ${request.state}`,
-    `  why      ${explained.sentences.summary}`,
-    ...sentences,
-    ...attempts.flatMap(attemptLines),
-  ]
-}
-
-function attemptLines(attempt: StepAttempt): string[] {
-  const { attempt: number, exit_code, stdout_tail, stderr_tail, error_log } = attempt
-  const took = attempt.ended_at === null ? '' : ` after ${secondsOf(spanOf(attempt))}`
-  // Only where no program came to its own end is there more to read than what it printed.
-  const printed = exit_code === null ? (error_log ?? '') : `${stdout_tail ?? ''}\n${stderr_tail ?? ''}`
-  return [
-    `  try ${number}    ${endOf(attempt)}${took}`,
-    ...lastLines(printed).map((line) => `           | ${line}`),
-  ]
-}
-
-const endOf = ({ exit_code, signal, error_class, state }: StepAttempt): string =>
-  exit_code === null ? (signal ?? error_class ?? state) : `exit code ${exit_code}`
-
-const spanOf = ({ started_at, ended_at }: { started_at: string | null; ended_at: string | null }): number =>
-  started_at === null || ended_at === null ? 0 : Date.parse(ended_at) - Date.parse(started_at)
-
-const SHOWN_LINES = 4
-const SHOWN_CHARACTERS = 96
-
-/** The last lines that say something, without what would move a terminal's cursor. */
-function lastLines(text: string): string[] {
-  const lines = text.split('\n').map((line) => line.replaceAll(/\p{C}/gu, '').trim())
-  return lines
-    .filter((line) => line !== '')
-    .slice(-SHOWN_LINES)
-    .map((line) => (line.length > SHOWN_CHARACTERS ? `${line.slice(0, SHOWN_CHARACTERS - 1)}…` : line))
+/** How many attempts were under way at the same time. Instants are texts that sort. */
+export function mostAtOnce(tasks: readonly TaskReport[]): number {
+  const attempts = tasks.flatMap((task) => task.attempts)
+  const beside = attempts.map(({ started_at: instant }) =>
+    attempts.filter(
+      ({ started_at, ended_at }) => started_at <= instant && (ended_at === null || ended_at > instant),
+    ),
+  )
+  return Math.max(0, ...beside.map(({ length }) => length))
 }

@@ -1,16 +1,17 @@
 import { constants } from 'node:os'
-import type { ExecutionRequest } from '../src/contract/execution-request.ts'
+import type { SubmittedTasks } from '../src/contract/plan.ts'
 import type { ExplainResult } from '../src/contract/route-explain.ts'
 import type { Run } from '../src/contract/run.ts'
 import { type Api, connect } from './api.ts'
 import { faultsOf } from './faults.ts'
 import { type Options, readOptions } from './options.ts'
-import { type Submitted, gather, reportText } from './report.ts'
+import { reportText } from './report-text.ts'
+import { type Submitted, gather } from './report.ts'
 import { type Stage, clear, createStage, openServer, openWorker } from './stage.ts'
 import { DemoFailed, Interrupted, TooLate, untilStopped } from './stopping.ts'
-import { type DemoTask, PROJECT, TASKS } from './tasks.ts'
+import { PROJECT, TASKS, askedTask } from './tasks.ts'
 import { createView, secondsOf } from './view.ts'
-import { diagnose, watchRun } from './watch.ts'
+import { type Snapshot, diagnose, watchRun } from './watch.ts'
 
 const CONCURRENCY = 4
 const DIAGNOSIS_MS = 5_000
@@ -64,24 +65,30 @@ async function perform(stage: Stage, { tools }: Options): Promise<string[]> {
     origin: { trigger_type: 'manual', requested_by: 'demo' },
   })
   stage.run_id = run.run_id
-  // The worker comes last: a run that has nothing left to do ends, and there would be nothing between two tasks.
-  const submitted: Submitted[] = []
-  for (const task of TASKS) submitted.push(await submit(api, run.run_id, task))
+  const submitted = await submit(api, run.run_id)
+  // The worker comes last, so that nothing has changed between a task's explanation and its decision.
   await openWorker(stage, { url: api.url, tools, concurrency: CONCURRENCY })
   say(`A worker does ${TASKS.length} tasks in run ${run.run_id}, ${CONCURRENCY} at a time.\n`)
-  const view = createView(TASKS, stdout, process.env)
-  const snapshot = await watchRun(api, run.run_id, { signal: stage.signal, show: view.show })
-  const report = await gather(api, snapshot, submitted)
+  const view = createView(stdout, process.env)
+  const show = ({ plan }: Snapshot): void => view.show(plan)
+  const snapshot = await watchRun(api, run.run_id, { signal: stage.signal, show })
+  const report = await gather(api, { snapshot, submitted, directory: stage.shared })
   say(`\n${reportText(report)}`)
   return faultsOf(report)
 }
 
-/** Asks first where the task would go, and why: what is stored then are codes, and the words are for readers. */
-async function submit(api: Api, run_id: string, plan: DemoTask): Promise<Submitted> {
-  const task = { ...PROJECT, ...plan.task, task_id: plan.task_id, run_id }
-  const explained = await api.post<ExplainResult>('/v1/routing/explain', task)
-  const { request_id } = await api.post<ExecutionRequest>('/v1/execution-requests', task)
-  return { plan, request_id, explained }
+/** Asks first where each task would go, and why: what is stored then are codes, and the words are for readers. */
+async function submit(api: Api, run_id: string): Promise<Submitted[]> {
+  const explained = await Promise.all(
+    TASKS.map(({ task }) => api.post<ExplainResult>('/v1/routing/explain', askedTask(task))),
+  )
+  const plan = { tasks: TASKS.map(({ task }) => task) }
+  const { tasks } = await api.post<SubmittedTasks>(`/v1/runs/${run_id}/tasks`, plan)
+  return TASKS.map((task, index) => ({
+    ...task,
+    request_id: tasks[index]!.execution_request_id,
+    explained: explained[index]!,
+  }))
 }
 
 /** @throws what is no failure that the demo knows of */
@@ -96,11 +103,13 @@ async function faultsOfEnd(error: unknown, { api, run_id }: Stage): Promise<stri
   }
 }
 
-async function lookAround({ api, run_id, directory }: Stage, interrupt: AbortSignal): Promise<void> {
+async function lookAround({ api, run_id, directory, shared }: Stage, interrupt: AbortSignal): Promise<void> {
   const url = `${api?.url}/v1`
   say(`
-The server stays until Ctrl-C; its data is in ${directory}. Look around:
+The server stays until Ctrl-C; its data is in ${directory},
+and what was written down in ${shared}. Look around:
   curl -s '${url}/runs/${run_id}'
+  curl -s '${url}/runs/${run_id}/plan'
   curl -s '${url}/runs/${run_id}/events?limit=500'
   curl -s '${url}/execution-requests?run_id=${run_id}'
   curl -s '${url}/routing/decisions?run_id=${run_id}'

@@ -9,6 +9,8 @@ import type { DemoFailed } from './stopping.ts'
 /** Where the demo takes place: a directory, and the processes that were started in it. */
 export interface Stage {
   directory: string
+  /** Where its programs leave what they make. */
+  shared: string
   /** Ends the demo where a process dies. */
   onDeath: (failure: DemoFailed) => void
   signal: AbortSignal
@@ -19,15 +21,12 @@ export interface Stage {
   run_id: string | null
 }
 
-export const createStage = (signal: AbortSignal, onDeath: Stage['onDeath']): Stage => ({
-  directory: mkdtempSync(join(tmpdir(), 'signalbox-demo-')),
-  onDeath,
-  signal,
-  server: null,
-  worker: null,
-  api: null,
-  run_id: null,
-})
+export function createStage(signal: AbortSignal, onDeath: Stage['onDeath']): Stage {
+  const directory = mkdtempSync(join(tmpdir(), 'signalbox-demo-'))
+  const shared = join(directory, 'shared')
+  mkdirSync(shared)
+  return { directory, shared, onDeath, signal, server: null, worker: null, api: null, run_id: null }
+}
 
 /** A server with nothing in its ledger, and the router configuration of the demo in force. */
 export async function openServer(stage: Stage): Promise<Api> {
@@ -53,15 +52,13 @@ export async function openWorker(
   stage: Stage,
   { url, tools, concurrency }: { url: string; tools: string; concurrency: number },
 ): Promise<void> {
-  const { directory, onDeath, signal } = stage
-  const shared = join(directory, 'shared')
-  mkdirSync(shared)
+  const { directory, shared, onDeath, signal } = stage
   const args = [
     ...['worker', '--server', url, '--name', `demo@${hostname()}`.slice(0, 200)],
     ...['--tools', resolve(tools), '--concurrency', `${concurrency}`],
     ...['--data-dir', join(directory, 'worker-data')],
   ]
-  const env = { SIGNALBOX_DEMO_DIR: shared }
+  const env = { SIGNALBOX_DEMO_DIR: shared, SIGNALBOX_DEMO_URL: url }
   const worker = { name: 'worker', args, cwd: directory, env, says: 'working', onDeath }
   stage.worker = await startChild(worker, signal)
 }

@@ -1,54 +1,109 @@
 import type { CreateExecutionRequest } from '../src/contract/execution-request.ts'
+import type { PlanTask } from '../src/contract/plan.ts'
 
 export const PROJECT = { project_id: 'signalbox', phase_id: 'demo' }
 
 export interface DemoTask {
-  task_id: string
-  title: string
-  task: Omit<CreateExecutionRequest, 'task_id' | 'run_id' | 'project_id' | 'phase_id'>
-  /** How many attempts it has to take: no fewer, no more. */
-  attempts: number
+  /** As it is submitted. */
+  task: PlanTask
+  /** Whose attempts it has to take, one after the other: all fail but the last one. */
+  tries: readonly string[]
 }
 
-/** What is done in the demo, the longest first. Which tool does it is for router_config.yaml to say. */
+const prompt = (text: string): Pick<PlanTask, 'execution_request_template'> => ({
+  execution_request_template: { input: { prompt: text } },
+})
+
+const syntax: PlanTask = {
+  task_id: 'syntax',
+  name: 'Parse the entry file',
+  kind: 'syntax_check',
+  ...prompt('src/cli.ts'),
+}
+const types: PlanTask = {
+  task_id: 'types',
+  name: 'Check the types of the source',
+  kind: 'type_check',
+  depends_on: ['syntax'],
+  ...prompt('tsconfig.build.json'),
+}
+const lint: PlanTask = {
+  task_id: 'lint',
+  name: 'Look for faults in the contract',
+  kind: 'lint',
+  depends_on: ['syntax'],
+  ...prompt('src/contract'),
+}
+const tests: PlanTask = {
+  task_id: 'tests',
+  name: 'Run the tests of the event chain',
+  kind: 'test_run',
+  depends_on: ['syntax'],
+  ...prompt('test/domain/event'),
+}
+
+const objects: PlanTask = {
+  task_id: 'objects',
+  name: 'Look whether the history is whole',
+  kind: 'object_check',
+}
+const inventory: PlanTask = {
+  task_id: 'inventory',
+  name: 'Count what is committed, trusting none of it',
+  kind: 'inventory',
+  classification: { risk_tier: 'high' },
+  depends_on: ['objects'],
+}
+const news: PlanTask = {
+  task_id: 'news',
+  name: 'Say what is new',
+  kind: 'news',
+  depends_on: ['objects'],
+}
+
+const search: PlanTask = {
+  task_id: 'search',
+  name: 'Find a word in the documents',
+  kind: 'search',
+  ...prompt('lease'),
+}
+const lines: PlanTask = {
+  task_id: 'lines',
+  name: 'Count the lines of the source',
+  kind: 'line_count',
+  ...prompt('src'),
+}
+
+const report: PlanTask = {
+  task_id: 'report',
+  name: 'Write down what was found',
+  kind: 'report',
+  depends_on: ['types', 'lint', 'tests', 'inventory', 'news', 'search', 'lines'],
+}
+
+/**
+ * What is done in the demo: the code and the history are looked at side by side, each behind a check that is quick, and
+ * what was found is brought together. Which tool does a task is for router_config.yaml to say.
+ */
 export const TASKS: readonly DemoTask[] = [
-  { task_id: 'types', title: 'Check all types', task: { task_kind: 'type_check' }, attempts: 1 },
-  {
-    task_id: 'lint',
-    title: 'Look for faults in the contract',
-    task: { task_kind: 'lint', input: { prompt: 'src/contract' } },
-    attempts: 1,
-  },
-  {
-    task_id: 'tests',
-    title: 'Run the tests of the event chain',
-    task: { task_kind: 'test_run', input: { prompt: 'test/domain/event' } },
-    attempts: 1,
-  },
-  {
-    task_id: 'search',
-    title: 'Find a word in the documents',
-    // Its tool has no index yet when it is asked for the first time, and says so.
-    task: { task_kind: 'search', input: { prompt: 'lease' } },
-    attempts: 2,
-  },
-  {
-    task_id: 'syntax',
-    title: 'Parse the entry file',
-    task: { task_kind: 'syntax_check', input: { prompt: 'src/cli.ts' } },
-    attempts: 1,
-  },
-  {
-    task_id: 'inventory',
-    title: 'Count what is committed, trusting none of it',
-    task: { task_kind: 'inventory', classification: { risk_tier: 'high' }, input: { prompt: 'src' } },
-    attempts: 1,
-  },
-  {
-    task_id: 'lines',
-    title: 'Count the lines of the source',
-    task: { task_kind: 'line_count', input: { prompt: 'src' } },
-    attempts: 1,
-  },
-  { task_id: 'history', title: 'List the last commits', task: { task_kind: 'history' }, attempts: 1 },
+  { task: syntax, tries: ['node-check'] },
+  { task: types, tries: ['tsc'] },
+  { task: lint, tries: ['eslint'] },
+  { task: tests, tries: ['vitest'] },
+  { task: objects, tries: ['git-fsck'] },
+  { task: inventory, tries: ['git-stat'] },
+  // Nobody has written the notes that its first tool reads, however often it looks.
+  { task: news, tries: ['git-notes', 'git-notes', 'git-log'] },
+  // Its tool has no index yet when it is asked for the first time.
+  { task: search, tries: ['find-word', 'find-word'] },
+  { task: lines, tries: ['lines'] },
+  { task: report, tries: ['write-report'] },
 ]
+
+/** The same for whoever asks where a task would go. */
+export const askedTask = (task: PlanTask): CreateExecutionRequest => ({
+  ...PROJECT,
+  task_id: task.task_id,
+  task_kind: task.kind,
+  ...(task.classification == null ? {} : { classification: task.classification }),
+})

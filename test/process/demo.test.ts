@@ -5,11 +5,10 @@ import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { afterEach, expect, it } from 'vitest'
 import { stringify } from 'yaml'
-import { TASKS } from '../../demo/tasks.ts'
 import { ROOT, cleanUp, temporaryDirectory } from '../support/process.ts'
 import { isGone, js, lineIn } from '../worker/worker-process.ts'
 
-// It gives up by itself after five minutes, and takes half of one on a machine that has nothing else to do.
+// It gives up by itself after five minutes, and takes a third of one on a machine that has nothing else to do.
 const PATIENCE_MS = 330_000
 
 const started = new Set<ChildProcess>()
@@ -38,10 +37,23 @@ function startDemo(...args: string[]) {
   }
 }
 
+const TOOLS = [
+  'node-check',
+  'tsc',
+  'eslint',
+  'vitest',
+  'git-fsck',
+  'git-stat',
+  'git-notes',
+  'git-log',
+  'find-word',
+  'lines',
+  'write-report',
+]
+
 /** A file with these tools, and for all others a program that succeeds at once. */
 function toolsFile(tools: Record<string, { argv: string[] }>): string {
-  const ids = ['git-log', 'git-stat', 'lines', 'node-check', 'tsc', 'eslint', 'vitest', 'find-word']
-  const others = ids.map((id) => [id, { argv: js('') }])
+  const others = TOOLS.map((id) => [id, { argv: js('') }])
   const file = join(temporaryDirectory(), 'tools.yaml')
   writeFileSync(file, stringify({ tools: { ...Object.fromEntries(others), ...tools } }))
   return file
@@ -53,46 +65,77 @@ const directoryIn = (printed: string): string => /with its data in (.+)\.$/m.exe
 const partOf = (printed: string, task_id: string): string =>
   new RegExp(`^${task_id}: .*\n(?:  .*\n)+`, 'm').exec(printed)![0]
 
+/** By whom it was tried, and how that ended. */
+const triesIn = (printed: string, task_id: string): string[] =>
+  [...partOf(printed, task_id).matchAll(/^  try \d +(\S+: exit code \d+) after/gm)].map(([, end = '']) => end)
+
+/** With N for what differs from run to run; what stands in columns is as wide as before. */
+const normalised = (text: string): string =>
+  text
+    .replaceAll(/ {2,}\d+\.\d s/g, (found) => 'N s'.padStart(found.length))
+    .replaceAll(/\b(?:[0-9A-Z]{26}|[0-9a-f]{64}|\d+(?:\.\d+)?)\b/g, 'N')
+    .replaceAll(/^Critical path: .*$/gm, 'Critical path: N')
+
+const PLAN = `
+  syntax         N s ─┬─▶ types          N s ─┬─▶ report         N s
+                      ├─▶ lint           N s ─┤
+                      └─▶ tests          N s ─┤
+  objects        N s ─┬─▶ inventory      N s ─┤
+                      └─▶ news           N s ─┤
+  search         N s ─────────────────────────┤
+  lines          N s ─────────────────────────┘
+`
+
 const README = readFileSync(join(ROOT, 'README.md'), 'utf8')
 
-/** The lines of a report that are the same each time: the tasks, who did them, and why. */
-const reasonsIn = (report: string): string[] =>
-  report.split('<!--')[0]!.match(/^(?:\w+: [A-Z].*|  (?:tool|why|why not) .*)$/gm) ?? []
+/** What README shows of a report: it leaves out some tasks, and where it does so, it has `…`. */
+const shownLines = (): string[] => {
+  const shown = /<!-- demo -->\s*```text\n(.*?)```/s.exec(README)![1]!
+  return shown.split('\n').filter((line) => line !== '…' && !isPrinted(line))
+}
+
+/** What a program printed is another thing with each commit. */
+const isPrinted = (line: string): boolean => line.startsWith('           | ')
 
 it(
-  'does real work, tries again what failed once, and says who did it and why',
+  'does real work, tries again what failed, falls back, and says who did what and why',
   { timeout: PATIENCE_MS },
   async () => {
     const { code, printed } = await startDemo().ended
     expect(printed.slice(-1_000), 'the end of what it printed').toContain('Everything ended as it should')
     expect(code).toBe(0)
 
-    const tools = TASKS.map(({ task_id }) => [
-      task_id,
-      /tool +(\S+): succeeded/.exec(partOf(printed, task_id))![1],
-    ])
-    expect(Object.fromEntries(tools)).toEqual({
-      types: 'tsc',
-      lint: 'eslint',
-      tests: 'vitest',
-      search: 'find-word',
-      syntax: 'node-check',
-      inventory: 'git-stat',
-      lines: 'lines',
-      history: 'git-log',
+    const ids = [...printed.matchAll(/^(\w+): [A-Z].*\n  why /gm)].map(([, task_id = '']) => task_id)
+    expect(Object.fromEntries(ids.map((task_id) => [task_id, triesIn(printed, task_id)]))).toEqual({
+      syntax: ['node-check: exit code 0'],
+      types: ['tsc: exit code 0'],
+      lint: ['eslint: exit code 0'],
+      tests: ['vitest: exit code 0'],
+      objects: ['git-fsck: exit code 0'],
+      inventory: ['git-stat: exit code 0'],
+      news: ['git-notes: exit code 1', 'git-notes: exit code 1', 'git-log: exit code 0'],
+      search: ['find-word: exit code 75', 'find-word: exit code 0'],
+      lines: ['lines: exit code 0'],
+      report: ['write-report: exit code 0'],
     })
-    const tries = TASKS.map(({ task_id }) => [task_id, partOf(printed, task_id).match(/ exit code \d+/g)])
-    expect(Object.fromEntries(tries)).toEqual({
-      ...Object.fromEntries(TASKS.map(({ task_id }) => [task_id, [' exit code 0']])),
-      search: [' exit code 75', ' exit code 0'],
-    })
-    expect(partOf(printed, 'search')).toContain('There was no index of the words yet.')
+    expect(partOf(printed, 'syntax')).toContain('tsc was eligible, and not chosen: another scores higher.')
     expect(partOf(printed, 'tests')).toMatch(/Tests +\d+ passed/)
     expect(partOf(printed, 'inventory')).toContain('lines was not eligible: its safety tier is too low.')
-    expect(partOf(printed, 'syntax')).toContain('tsc was eligible, and not chosen: another scores higher.')
+    expect(partOf(printed, 'news')).toContain('error: no note found for object')
+    expect(partOf(printed, 'news')).toContain(
+      'git-notes has failed 2 times: rule news falls back to git-log.',
+    )
+    expect(partOf(printed, 'search')).toContain('There was no index of the words yet.')
+    expect(partOf(printed, 'report')).toMatch(/report\.md: 7 sections, \d+ lines/)
+
+    expect(normalised(printed)).toContain(PLAN)
     expect(printed).toMatch(/^run +\w{26} succeeded by itself/m)
+    expect(printed).toMatch(/^attempts +13 for 10 tasks, up to [2-4] at once$/m)
+    expect(printed).toMatch(/^failures +3; tried again 3 times, 1 of them by another tool$/m)
+    expect(printed).toMatch(/^decisions +11, of which 11 came out the same/m)
     expect(printed).toMatch(/^events +[1-9]\d+, chain verified, last hash [0-9a-f]{64}$/m)
-    expect(reasonsIn(README.split('<!-- demo -->')[1]!)).toEqual(reasonsIn(printed))
+    const lines = printed.split('\n').map(normalised)
+    expect(lines).toEqual(expect.arrayContaining(shownLines().map(normalised)))
     expect(printed).not.toContain('\x1b') // this is no terminal
     expect(existsSync(directoryIn(printed))).toBe(false)
   },
@@ -104,9 +147,21 @@ it('says what was wrong, and fails', { timeout: 60_000 }, async () => {
   expect(code).toBe(1)
   const [, faults = ''] = printed.split('Not everything ended as it should:')
   expect(faults).toContain('types failed (not_retryable). This worker cannot start no-such-program')
-  expect(faults).toContain('search took 1 attempt, and has to take 2.')
+  expect(faults).toContain('report canceled (dependency_failed).')
+  expect(faults).toContain(
+    'news was tried by git-notes, and has to be tried by git-notes, git-notes, git-log.',
+  )
+  expect(faults).toContain('search was tried by find-word, and has to be tried by find-word, find-word.')
   expect(faults).toContain('The run is failed:')
   expect(existsSync(directoryIn(printed))).toBe(false)
+})
+
+it('is not content with a report that has nothing of what it waited for', { timeout: 60_000 }, async () => {
+  const { code, printed } = await startDemo('--tools', toolsFile({})).ended
+  expect(code).toBe(1)
+  expect(printed).toMatch(/^run +\w{26} succeeded by itself/m)
+  expect(printed).toContain('The report has nothing of types.')
+  expect(printed).toContain('The report has nothing of inventory.')
 })
 
 it('says what is open when it has waited long enough', { timeout: 60_000 }, async () => {

@@ -1,0 +1,128 @@
+import type { RunPlan } from '../src/contract/run-plan.ts'
+import type { StepAttempt } from '../src/contract/step.ts'
+import { drawPlan } from './drawing.ts'
+import { type Replayed, type Report, type TaskReport, mostAtOnce } from './report.ts'
+import { secondsOf } from './view.ts'
+
+export function reportText(report: Report): string {
+  const { plan, tasks } = report
+  return [
+    ...planLines(plan),
+    '',
+    ...tasks.flatMap((task) => [...taskLines(task), '']),
+    ...closingLines(report),
+    '',
+  ].join('\n')
+}
+
+function planLines({ nodes, critical_path }: RunPlan): string[] {
+  const width = Math.max(0, ...nodes.map(({ task_id }) => task_id.length))
+  const drawn = nodes.map((node) => {
+    const took = node.duration_ms === null ? node.state : secondsOf(node.duration_ms)
+    return { ...node, label: `${node.task_id.padEnd(width)} ${took.padStart(8)}` }
+  })
+  const { task_ids, duration_ms } = critical_path
+  return [
+    ...drawPlan(drawn).map((line) => `  ${line}`),
+    '',
+    `Critical path: ${task_ids.join(' → ')}, ${secondsOf(duration_ms)}`,
+  ]
+}
+
+function closingLines({ run, tasks, summary, chain }: Report): string[] {
+  const { total, failed, retries, fallbacks } = summary.step_attempts
+  const decisions = tasks.flatMap((task) => task.decisions)
+  const identical = decisions.filter(({ is_identical }) => is_identical).length
+  const verdict = chain.valid ? 'verified' : `broken at event ${chain.first_bad?.run_seq}`
+  const replays = `${identical} came out the same when made again from their records`
+  return [
+    `run        ${run.run_id} ${run.state} by itself after ${secondsOf(summary.durations.run_ms ?? 0)}`,
+    `attempts   ${total} for ${tasks.length} tasks, up to ${mostAtOnce(tasks)} at once`,
+    `failures   ${failed}; tried again ${retries} times, ${fallbacks} of them by another tool`,
+    `decisions  ${decisions.length}, of which ${replays}`,
+    `events     ${chain.events_checked}, chain ${verdict}, last hash ${chain.last_hash}`,
+  ]
+}
+
+/** What was decided, and what came of it, in the order in which it happened. */
+function taskLines(task: TaskReport): string[] {
+  const { request, decisions } = task
+  const first = [`${request.task_id}: ${task.task.name}`, ...whyLines(task)]
+  if (decisions.length === 0)
+    return [...first, ...labeled('ended', `${request.state} (${request.stop_reason})`)]
+  return [...first, ...decisions.flatMap((_, index) => decisionLines(task, index))]
+}
+
+/** The words for the first decision stand above all of it. */
+function decisionLines({ decisions, attempts }: TaskReport, index: number): string[] {
+  const [decision, before] = [decisions[index]!, decisions[index - 1]]
+  const attemptsOf = ({ route_decision_id }: Replayed): StepAttempt[] =>
+    attempts.filter((each) => each.route_decision_id === route_decision_id)
+  const fallback =
+    before === undefined ? [] : fallbackLines(before, { decision, failed: attemptsOf(before).length })
+  return [...fallback, ...attemptsOf(decision).flatMap(attemptLines)]
+}
+
+/** In the words of the server. */
+function whyLines({ explained, decisions: [decision] }: TaskReport): string[] {
+  const candidates = explained.candidates.flatMap(({ tool_id, reason_codes, score }, index) => {
+    const isChosen = tool_id === decision?.tool_id
+    // Of a tool that cannot do such tasks at all nobody asks why it was not chosen.
+    const isOfInterest = isChosen ? score !== null : !reason_codes.includes('task_kind')
+    const label = isChosen ? 'why' : 'why not'
+    return isOfInterest ? labeled(label, explained.sentences.candidates[index] ?? '') : []
+  })
+  return [...labeled('why', explained.sentences.summary), ...candidates]
+}
+
+function fallbackLines(
+  { tool_id }: Replayed,
+  { decision, failed }: { decision: Replayed; failed: number },
+): string[] {
+  const times = failed === 1 ? 'once' : `${failed} times`
+  const next = decision.tool_id === null ? 'has nobody else' : `falls back to ${decision.tool_id}`
+  return labeled('why', `${tool_id} has failed ${times}: rule ${decision.rule_id} ${next}.`)
+}
+
+function attemptLines(attempt: StepAttempt): string[] {
+  const { attempt: number, tool_id, exit_code, stdout_tail, stderr_tail, error_log } = attempt
+  const took = attempt.ended_at === null ? '' : ` after ${secondsOf(spanOf(attempt))}`
+  // Only where no program came to its own end is there more to read than what it printed.
+  const printed = exit_code === null ? (error_log ?? '') : `${stdout_tail ?? ''}\n${stderr_tail ?? ''}`
+  return [
+    `  try ${number}    ${tool_id}: ${endOf(attempt)}${took}`,
+    ...lastLines(printed).map((line) => `           | ${line}`),
+  ]
+}
+
+const endOf = ({ exit_code, signal, error_class, state }: StepAttempt): string =>
+  exit_code === null ? (signal ?? error_class ?? state) : `exit code ${exit_code}`
+
+const spanOf = ({ started_at, ended_at }: { started_at: string; ended_at: string | null }): number =>
+  ended_at === null ? 0 : Date.parse(ended_at) - Date.parse(started_at)
+
+const WIDTH = 100
+const INDENT = 11
+
+/** A text behind its label, on as many lines as it takes. */
+function labeled(label: string, text: string): string[] {
+  const lines: string[] = []
+  for (const word of text.split(' ')) {
+    const longer = lines.length === 0 ? word : `${lines.at(-1)} ${word}`
+    if (lines.length === 0 || longer.length > WIDTH - INDENT) lines.push(word)
+    else lines[lines.length - 1] = longer
+  }
+  return lines.map((line, index) => `  ${index === 0 ? label : ''}`.padEnd(INDENT) + line)
+}
+
+const SHOWN_LINES = 3
+const SHOWN_CHARACTERS = 86
+
+/** The last lines that say something, without what would move a terminal's cursor. */
+function lastLines(text: string): string[] {
+  const lines = text.split('\n').map((line) => line.replaceAll(/\p{C}/gu, '').trim())
+  return lines
+    .filter((line) => line !== '')
+    .slice(-SHOWN_LINES)
+    .map((line) => (line.length > SHOWN_CHARACTERS ? `${line.slice(0, SHOWN_CHARACTERS - 1)}…` : line))
+}
