@@ -150,7 +150,7 @@ export const CompletedRequest = named(
       }),
     },
     {
-      description: 'The request as it ended.',
+      description: 'The request as it ended, or waits for its validators (`blocked`).',
       examples: [
         {
           execution_request: {

@@ -1,4 +1,5 @@
 import { type Static, Type } from '@sinclair/typebox'
+import { Assignment } from './assignment.ts'
 import { Complexity, Priority, RiskTier } from './classification.ts'
 import { Labels, Sha256, Timestamp, Ulid, count, name, pageOf } from './common.ts'
 import { LIMITS } from './limits.ts'
@@ -6,11 +7,12 @@ import { closed, named, nullable, optional, ref, words } from './named.ts'
 import { PlanPlace } from './plan-place.ts'
 import { Strategy } from './strategy.ts'
 import { TaskInput, taskExample, taskFields } from './task.ts'
+import { ValidatedWork, ValidationError } from './validation.ts'
 
 export const ExecutionRequestState = words(
   'ExecutionRequestState',
   ['blocked', 'queued', 'claimed', 'succeeded', 'failed', 'canceled'],
-  'Where an execution request is in its life. Succeeded, failed and canceled are final.',
+  'Where an execution request is in its life. Blocked is what waits for other tasks, or, with its work done, for its validators. Succeeded, failed and canceled are final.',
 )
 export type ExecutionRequestState = Static<typeof ExecutionRequestState>
 
@@ -120,20 +122,6 @@ export const ExecutionRequestDocument = closed(requestDocumentFields, {
 })
 export type ExecutionRequestDocument = Static<typeof ExecutionRequestDocument>
 
-export const Assignment = named(
-  'Assignment',
-  closed(
-    {
-      route_decision_id: ref(Ulid, { description: 'The decision that chose the tool.' }),
-      tool_id: name('The tool.'),
-      command: Type.String({ description: 'Its program, by the configuration. For information.' }),
-      args: Type.Array(Type.String(), { description: 'The arguments of its program. For information.' }),
-    },
-    { description: 'Who is to do the work. It may change during the life of a request.' },
-  ),
-)
-export type Assignment = Static<typeof Assignment>
-
 export const requestExample = {
   request_id: '01JD8Z6V5NC4X8Y2Z6A0B4C8D2',
   project_id: 'shop',
@@ -158,6 +146,7 @@ export const requestExample = {
   content_hash: '3b1f5d7a9c0e2b4d6f8a1c3e5b7d9f0a2c4e6b8d0f1a3c5e7b9d1f3a5c7e9b0d',
   run_id: '01JD8Z6V3QK0T2M4N6P8R0S2T4',
   plan: null,
+  validates: null,
   created_at: '2026-01-05T09:30:00.500Z',
   state: 'queued',
   stop_reason: null,
@@ -166,6 +155,7 @@ export const requestExample = {
     tool_id: 'aider',
     command: 'aider',
     args: ['--message', '{prompt}', '--yes-always'],
+    validators: [],
   },
   attempts: 0,
   tool_attempts: 0,
@@ -178,6 +168,7 @@ export const requestExample = {
   queue_expires_at: null,
   cancel_requested_at: null,
   cancel_reason: null,
+  validation_error: null,
   updated_at: '2026-01-05T09:30:00.500Z',
   ended_at: null,
   version: 1,
@@ -188,7 +179,7 @@ const progressFields = {
   state: ref(ExecutionRequestState),
   stop_reason: nullable(Type.String(), {
     description:
-      'Why it ended, or null while it has not: `dependency_failed` where a task that it needs did not succeed, `unroutable` where no tool was there when it became ready.',
+      'Why it ended, or null while it has not: `dependency_failed` where a task that it needs did not succeed, `unroutable` where no tool was there when it became ready; of a validator `validation_failed` where it found fault, `validation_ended` where the work was decided without it.',
   }),
   assignment: nullable(ref(Assignment), { description: 'Null while nobody was chosen.' }),
   attempts: count('Attempts in all. Those that were rejected or released do not count.'),
@@ -215,6 +206,9 @@ const progressFields = {
     description:
       'Why its worker was asked to stop; it becomes the `stop_reason` once the worker has stopped.',
   }),
+  validation_error: nullable(ref(ValidationError), {
+    description: 'Why its last attempt did not count although it succeeded; null where it did, or failed.',
+  }),
   updated_at: ref(Timestamp),
   ended_at: nullable(ref(Timestamp)),
   version: Type.Integer({
@@ -236,6 +230,9 @@ export const ExecutionRequest = named(
       plan: nullable(ref(PlanPlace), {
         description: 'Its place in the plan of the run; null if it was not submitted as a task of one.',
       }),
+      validates: nullable(ref(ValidatedWork), {
+        description: 'Of a validator: the work that it looks at; null if it is work of its own.',
+      }),
       created_at: ref(Timestamp),
       ...progressFields,
     },
@@ -245,7 +242,10 @@ export const ExecutionRequest = named(
 export type ExecutionRequest = Static<typeof ExecutionRequest>
 
 /** A request without what never changes of it, which may be large. */
-export type RequestProgress = Pick<ExecutionRequest, 'request_id' | 'run_id' | keyof typeof progressFields>
+export type RequestProgress = Pick<
+  ExecutionRequest,
+  'request_id' | 'run_id' | 'validates' | keyof typeof progressFields
+>
 
 export const ExecutionRequestPage = pageOf('ExecutionRequestPage', ExecutionRequest, 'execution requests')
 

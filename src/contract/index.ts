@@ -1,4 +1,5 @@
 import type { TSchema } from '@sinclair/typebox'
+import * as assignment from './assignment.ts'
 import * as attention from './attention.ts'
 import * as backtest from './backtest.ts'
 import * as circuit from './circuit.ts'
@@ -26,6 +27,7 @@ import * as step from './step.ts'
 import * as strategy from './strategy.ts'
 import * as task from './task.ts'
 import * as tool from './tool.ts'
+import * as validation from './validation.ts'
 import * as worker from './worker.ts'
 
 const isNamed = (value: unknown): value is TSchema & { $id: string } =>
@@ -54,6 +56,8 @@ export const namedSchemas = [
   tool,
   backtest,
   planPlace,
+  validation,
+  assignment,
   executionRequest,
   plan,
   runPlan,

@@ -1,10 +1,11 @@
 import { type Static, Type } from '@sinclair/typebox'
-import { Ulid } from './common.ts'
+import { Ulid, name } from './common.ts'
 import { ExecutionRequest, requestExample } from './execution-request.ts'
 import { LIMITS } from './limits.ts'
 import { closed, named, nullable, ref } from './named.ts'
 import { RouteDecision } from './routing.ts'
 import { StepAttempt } from './step.ts'
+import { ValidatedWork } from './validation.ts'
 
 // What has happened to an execution request so far, in short. Each entry can be read in full under its id.
 
@@ -47,6 +48,28 @@ export const RequestAttempt = named(
 )
 export type RequestAttempt = Static<typeof RequestAttempt>
 
+const progress = ExecutionRequest.properties
+export const RequestValidation = named(
+  'RequestValidation',
+  closed(
+    {
+      execution_request_id: ref(Ulid, { description: 'The execution request of the validator.' }),
+      tool_id: name('The tool that looks at the work.'),
+      required: ValidatedWork.properties.required,
+      validated_attempt_id: ref(Ulid, { description: 'The attempt that it looks at.' }),
+      state: progress.state,
+      stop_reason: progress.stop_reason,
+      step_attempt_id: nullable(ref(Ulid), {
+        description: 'Its own newest attempt, with what it printed; null before the first claim.',
+      }),
+      created_at: progress.created_at,
+      ended_at: progress.ended_at,
+    },
+    { description: 'A validator of an execution request and its verdict, in short.' },
+  ),
+)
+export type RequestValidation = Static<typeof RequestValidation>
+
 export const ExecutionRequestStory = named(
   'ExecutionRequestStory',
   closed(
@@ -59,6 +82,10 @@ export const ExecutionRequestStory = named(
       step_attempts: Type.Array(ref(RequestAttempt), {
         maxItems: LIMITS.story_entries,
         description: `Every attempt at it, oldest first. Of more than ${LIMITS.story_entries} the last.`,
+      }),
+      validations: Type.Array(ref(RequestValidation), {
+        maxItems: LIMITS.story_entries,
+        description: `Every validator that looked at its work, or does, oldest first. Of more than ${LIMITS.story_entries} the last.`,
       }),
     },
     {
@@ -77,6 +104,7 @@ export const ExecutionRequestStory = named(
             },
           ],
           step_attempts: [],
+          validations: [],
         },
       ],
     },

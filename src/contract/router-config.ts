@@ -10,7 +10,7 @@ export const ConfigWarning = named(
       code: Type.String({
         pattern: '^[a-z][a-z0-9_]{0,63}$',
         description:
-          'What it is about. An open set: `app_partly_capable`, `unknown_field`, `string_for_list`, `rule_shadowed`, `rule_reached_late`, `rule_never_matches`, `risk_above_tier`, `app_unselected`, `app_without_task_kinds`, `listed_twice`, `validate_with_deferred`, `circuit_without_effect`, `more_warnings`.',
+          'What it is about. An open set: `app_partly_capable`, `unknown_field`, `string_for_list`, `rule_shadowed`, `rule_reached_late`, `rule_never_matches`, `risk_above_tier`, `app_unselected`, `app_without_task_kinds`, `listed_twice`, `validates_as_tool`, `circuit_without_effect`, `more_warnings`.',
       }),
       pointer: Type.String({ description: 'Where in the document, as a JSON pointer: `#/apps/aider`.' }),
       detail: Type.String({ description: 'What to look at, in words.' }),

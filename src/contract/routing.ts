@@ -61,6 +61,12 @@ export const RouteInputs = named(
           description: 'Of a fallback: who could take over, in order. Absent from first decisions.',
         }),
       ),
+      validated_decision_id: Type.Optional(
+        ref(Ulid, {
+          description:
+            'Of a validator: the decision about the work, which named it. Its tool is the one that the task allows. Absent from all others.',
+        }),
+      ),
     },
     {
       description:
@@ -88,7 +94,8 @@ export const answerFields = {
   }),
   inputs: ref(RouteInputs),
   rules: Type.Array(ref(RuleVerdict), {
-    description: 'Every rule, in order; none for a fallback, which goes by the order of the rule before.',
+    description:
+      'Every rule, in order; none for a fallback, which goes by the order of the rule before, and for a validator, which a rule names.',
   }),
   candidates: Type.Array(ref(CandidateVerdict), {
     description: 'Every tool of the configuration, sorted by name, each once.',
@@ -97,7 +104,9 @@ export const answerFields = {
     description:
       'Who takes over, in order, when the attempts of the tool are spent or its circuit is open: what is left of the order.',
   }),
-  validate_with: Type.Array(name('A tool.'), { description: 'Who checks the work.' }),
+  validate_with: Type.Array(name('A tool.'), {
+    description: 'Who looks at the work once it is done. Empty for validators themselves.',
+  }),
   run_id: nullable(ref(Ulid), { description: 'The run that the task belongs to.' }),
 }
 

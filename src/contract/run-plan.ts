@@ -38,7 +38,7 @@ export const PlanProgress = named(
     {
       total: count('All tasks.'),
       done: count('Those that succeeded.'),
-      running: count('Those that a worker has.'),
+      running: count('Those that a worker has, or whose work waits for its validators.'),
       queued: count('Those that wait for a worker.'),
       blocked: count('Those that wait for other tasks.'),
       failed: count('Those that failed.'),

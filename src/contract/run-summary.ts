@@ -34,7 +34,7 @@ export const RequestTotals = named(
   'RequestTotals',
   closed(
     {
-      blocked: count('Requests that wait for other tasks.'),
+      blocked: count('Requests that wait for other tasks, or, with their work done, for their validators.'),
       queued: count('Requests that wait for a worker, for the first time or again.'),
       claimed: count('Requests that a worker holds.'),
       succeeded: count('Requests that succeeded.'),

@@ -8,13 +8,12 @@ import type {
   Decision,
   Given,
   Lease,
-  QueueTool,
-  ReadyRequest,
   RunBook,
   Snapshot,
   ToolBook,
   WorkerBook,
 } from './decision.ts'
+import type { QueueTool, ReadyRequest } from './queue-facts.ts'
 import { isBarred } from './circuit.ts'
 import { requestTold } from './ending.ts'
 import { endOfLease, tokenHash } from './lease.ts'

@@ -8,11 +8,13 @@ import type { RouterConfigVersion } from '../contract/router-config.ts'
 import type { Rotation, RouteDecision } from '../contract/routing.ts'
 import type { Run } from '../contract/run.ts'
 import type { StepAttempt } from '../contract/step.ts'
-import type { ToolPause } from '../contract/tool.ts'
 import type { CircuitThresholds } from './circuit.ts'
 import type { CompiledRouter } from './compiled-router.ts'
+import type { FallbackBook } from './fallback-facts.ts'
 import type { PlanFacts, PlanScope } from './plan-facts.ts'
+import type { Queue, QueueScope, Surroundings } from './queue-facts.ts'
 import type { KnownTool } from './tool-record.ts'
+import type { ValidationFacts } from './validation-facts.ts'
 
 /** Where a chain of events ends: how many there are, and the hash of the last. */
 export interface ChainHead {
@@ -74,52 +76,6 @@ export interface WorkerBook {
   failed: number
 }
 
-/** What a worker could be given: the first requests for its tools. */
-export interface Queue {
-  ready: readonly ReadyRequest[]
-  /** Those of what is ready, by name; each is read when it is first asked for. */
-  tool: (tool_id: string) => QueueTool
-}
-
-/** A request in the queue, with its place there. Of the first for each tool few are taken: only those are read. */
-export interface ReadyRequest {
-  execution_request_id: string
-  run_id: string
-  tool_id: string
-  priority_rank: number
-  /** The request itself. */
-  request: () => ExecutionRequest
-  book: () => RunBook
-}
-
-/** What says whether a tool may be given more. */
-export interface QueueTool {
-  leased: number
-  /** Null if the active configuration does not bound it. */
-  max_parallel: number | null
-  pause: ToolPause | null
-  book: ToolBook
-}
-
-/** What is around a request that waits: its tool, who holds others of it, what comes first, and who asks for it. */
-export interface Surroundings {
-  tool: QueueTool
-  /** The first leases of the tool. */
-  holders: readonly Lease[]
-  ahead: number
-  /** The worker that was last seen of those that asked for the tool. */
-  asked: Pick<WorkerBook, 'worker_id' | 'last_seen_at'> | null
-}
-
-/** For whom a queue is read. */
-export interface QueueScope {
-  worker_id: string
-  tools: readonly string[]
-  limit: number
-  now: string
-  projects: readonly string[] | null
-}
-
 /** How often a configuration was activated, and which one last. */
 export interface Activation {
   activations: number
@@ -139,16 +95,6 @@ export interface RouteBook {
   project_id: string | null
   /** The request that it assigns, if it assigns one. */
   execution_request_id: string | null
-}
-
-/** What it takes to find another tool for a request. */
-export interface FallbackBook {
-  /** The last decision about the request, with who may take over. */
-  previous: RouteDecision
-  /** The active configuration. */
-  routing: Routing
-  /** The tool that has the request. */
-  tool: ToolBook
 }
 
 /** A finished HTTP answer: what a repeated idempotency key gets again, byte for byte. */
@@ -224,6 +170,7 @@ export interface Snapshot {
   /** The execution requests of the run in scope that have not ended, without what never changes of them. */
   open_requests: readonly RequestProgress[]
   plan: PlanFacts
+  validation: ValidationFacts
   newest: StepAttempt | null
   system: ChainHead | null
   /** The tools of the attempts in scope, by name. */

@@ -5,11 +5,13 @@ import { endedRequest, requestTold } from './ending.ts'
 import type { Dependent } from './plan-facts.ts'
 import { requestMachine } from './request-machine.ts'
 import { queueEnd } from './retry.ts'
-import { type RouteSeries, routeSeries } from './route-series.ts'
+import { type Placed, routeSeries } from './route-series.ts'
 import { type Entry, joined, still } from './run-entry.ts'
-import { counting } from './run-moves.ts'
+import { type Open, counting, endCounted } from './run-moves.ts'
+import { attemptEnd } from './step.ts'
+import { toolsKnown } from './tool.ts'
 
-// What the end of a request means to those that need it.
+// What the end of a request means to those that need it, and to those that look at it.
 
 /**
  * Its success lets those go on that need nothing more; with any other end all that need it end too, all the way
@@ -17,19 +19,60 @@ import { counting } from './run-moves.ts'
  */
 export function consequences(entry: Entry, before: Snapshot, given: Given, ended: RequestProgress): Entry {
   const { dependents, descendants } = before.plan
-  if (ended.state !== 'succeeded') return joined(entry, failedWith(entry.book, given, descendants))
+  if (ended.state !== 'succeeded') {
+    const alone = withoutValidators(entry, before, given, ended)
+    return joined(alone, failedWith(alone.book, given, descendants))
+  }
   return dependents.length === 0 ? entry : joined(entry, released(entry.book, before, given))
 }
 
 /** What is open in the run after the entry. */
-export function stillOpen({ open_requests }: Snapshot, { changes }: Entry): RequestProgress[] {
-  const ended = new Set(
-    changes.flatMap((change) =>
-      change.record === 'request_progress' && change.after.ended_at !== null ? [change.after.request_id] : [],
-    ),
-  )
-  return open_requests.filter(({ request_id }) => !ended.has(request_id))
+export function openAfter(
+  { open_requests, running }: Snapshot,
+  { changes }: Entry,
+): Pick<Open, 'open_requests' | 'running'> {
+  const ended = new Set<string>()
+  for (const change of changes) {
+    if (change.record === 'request_progress' && change.after.ended_at !== null)
+      ended.add(change.after.request_id)
+    if (change.record === 'step_attempt' && change.after.ended_at !== null)
+      ended.add(change.after.step_attempt_id)
+  }
+  return {
+    open_requests: open_requests.filter(({ request_id }) => !ended.has(request_id)),
+    running: running.filter(({ step_attempt_id }) => !ended.has(step_attempt_id)),
+  }
 }
+
+/**
+ * What looks at work that is not there to be looked at any more ends at once, whoever holds it: its worker learns it at
+ * the next heartbeat. The scope must have loaded what is open in the run.
+ */
+export function withoutValidators(
+  entry: Entry,
+  before: Snapshot,
+  given: Given,
+  { request_id }: Pick<RequestProgress, 'request_id'>,
+): Entry {
+  const { open_requests, running } = openAfter(before, entry)
+  const validators = open_requests.filter(({ validates }) => validates?.execution_request_id === request_id)
+  return validators.reduce((known, validator) => {
+    const step = running.find(
+      ({ step_attempt_id, execution_request_id }) =>
+        step_attempt_id === validator.step_attempt_id && execution_request_id === validator.request_id,
+    )
+    const tools = { tools: toolsKnown(before, known), thresholds: null }
+    const stopped =
+      step === undefined
+        ? known
+        : joined(known, attemptEnd(tools, given, { book: known.book, step }, ENDED_WITH_WORK).entry)
+    const { after, changes, draft } = endedRequest(validator, given, VALIDATION_ENDED)
+    return joined(stopped, { book: endCounted(stopped.book, after), changes, drafts: [draft] })
+  }, entry)
+}
+
+const VALIDATION_ENDED = 'validation_ended'
+const ENDED_WITH_WORK = { status: 'canceled', state_reason: VALIDATION_ENDED } as const
 
 /** Ends what can never begin. */
 export function failedWith(book: RunBook, given: Given, descendants: readonly RequestProgress[]): Entry {
@@ -47,7 +90,9 @@ function released(book: RunBook, before: Snapshot, given: Given): Entry {
   const series = dependents.some(isReady) ? routeSeries(before, given) : null
   const moved = dependents.map((dependent) => {
     if (!isReady(dependent)) return { waits: waits(dependent), entry: still(book) }
-    const { entry, after } = unblocked(book, given, dependent.request, series!)
+    const { request } = dependent
+    const placed = series!.route(taskOf(request), book.run, request.request_id)
+    const { entry, after } = unblocked(book, given, request, placed)
     // Without a tool it has its second chance in the sweep, which can end what needs it too.
     return after === null
       ? { waits: waits(dependent, true), entry: still(book) }
@@ -75,14 +120,13 @@ const waits = ({ request, waiting_for }: Dependent, stranded = false): Change =>
 /** The request in scope is the last that it waits for. */
 export const isReady = ({ waiting_for }: Pick<Dependent, 'waiting_for'>): boolean => waiting_for === 1
 
-/** Routes and queues what waits for nothing any more; `after` is null if no tool is there, and the entry says why. */
+/** Queues what waits for nothing any more where it was routed to; `after` is null if no tool is there, and the entry says why. */
 export function unblocked(
   book: RunBook,
   given: Given,
   request: ExecutionRequest,
-  series: RouteSeries,
+  { assignment, changes, drafts }: Placed,
 ): { entry: Entry; after: ExecutionRequest | null } {
-  const { assignment, changes, drafts } = series.route(taskOf(request), book.run, request.request_id)
   const routed: Entry = { book, changes, drafts }
   if (assignment === null) return { entry: routed, after: null }
   const edge = requestMachine.edge(request.state, 'unblock')

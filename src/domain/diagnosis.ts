@@ -1,11 +1,13 @@
-import type { ExecutionRequest } from '../contract/execution-request.ts'
+import type { ExecutionRequest, RequestProgress } from '../contract/execution-request.ts'
 import { LIMITS } from '../contract/limits.ts'
 import type { Diagnosis, Finding, HeldRequest } from '../contract/worker.ts'
 import { type Circuit, isBarred } from './circuit.ts'
-import type { Given, Lease, Snapshot, Surroundings } from './decision.ts'
+import type { Given, Lease, Snapshot } from './decision.ts'
 import { visibleRequest } from './guard.ts'
 import type { Obstacle } from './plan-facts.ts'
+import type { Surroundings } from './queue-facts.ts'
 import { isPaused } from './tool-record.ts'
+import { isUnderValidation } from './validation-facts.ts'
 
 /** A lease as it is shown: without what proves it. */
 export const shownLease = ({ token_hash: _, lease_seconds: __, ...lease }: Lease): HeldRequest => lease
@@ -21,7 +23,7 @@ export function diagnose(before: Snapshot, given: Pick<Given, 'now' | 'caller'>)
 }
 
 function findingsOf(
-  { lease, surroundings, plan }: Snapshot,
+  { lease, surroundings, plan, validation }: Snapshot,
   request: ExecutionRequest,
   now: string,
 ): Finding[] {
@@ -31,7 +33,9 @@ function findingsOf(
     case 'canceled':
       return [finding('ended', `It ended ${request.state}: ${request.stop_reason}.`)]
     case 'blocked':
-      return [finding('blocked', waitsFor(plan.obstacles))]
+      return isUnderValidation(request)
+        ? [finding('validating', looking(validation.open))]
+        : [finding('blocked', waitsFor(plan.obstacles))]
     case 'claimed':
       return lease === null ? [] : held(request, lease)
     case 'queued':
@@ -44,6 +48,17 @@ function waitsFor(obstacles: readonly Obstacle[]): string {
   const named = obstacles.map(({ task_id, state }) => `${task_id} (${state})`).join(', ')
   const more = obstacles.length === LIMITS.listed_ids ? ', and perhaps more' : ''
   return `It waits for these tasks to succeed: ${named}${more}.`
+}
+
+function looking(open: readonly RequestProgress[]): string {
+  const named = open
+    .filter(({ validates }) => validates!.required)
+    .slice(0, LIMITS.listed_ids)
+    .map(
+      ({ request_id, state, assignment }) =>
+        `${assignment?.tool_id ?? 'a tool that is not there'} (${state}, ${request_id})`,
+    )
+  return `The work is done. It waits for these validators to succeed: ${named.join(', ')}.`
 }
 
 function held({ cancel_requested_at }: ExecutionRequest, lease: Lease): Finding[] {

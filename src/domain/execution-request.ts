@@ -6,7 +6,7 @@ import type {
 import type { RouteDecision } from '../contract/routing.ts'
 import { canonicalText } from './canonical.ts'
 import type { Decision, Given, RunBook, Snapshot } from './decision.ts'
-import { consequences, stillOpen } from './dependents.ts'
+import { openAfter } from './dependents.ts'
 import { endedRequest, requestTold } from './ending.ts'
 import { LedgerError } from './error.ts'
 import { requireMatch, visibleRequest } from './guard.ts'
@@ -16,9 +16,11 @@ import { requestMachine } from './request-machine.ts'
 import { checkScope } from './resource-scope.ts'
 import { projectOf, requireOpen, requireRouting, route, runOf, taskRouted } from './route-decision.ts'
 import { type Entry, entered, joined } from './run-entry.ts'
-import { counting, newRun, settled } from './run-moves.ts'
+import { counting, endCounted, newRun, settled } from './run-moves.ts'
+import { outcomeOf } from './settlement.ts'
 import { sentencesFor } from './route-sentences.ts'
 import { requirePlaces } from './step.ts'
+import { toolsKnown } from './tool.ts'
 
 /** The scope must load the active configuration with its tools, and the run that the task names. */
 export function createExecutionRequest(
@@ -47,6 +49,7 @@ export function createExecutionRequest(
     content_hash: built.content_hash,
     run_id,
     plan: null,
+    validates: null,
     created_at: given.now,
     ...newProgress('queued', given),
     assignment: built.assignment,
@@ -86,6 +89,7 @@ export const newProgress = (state: 'blocked' | 'queued', { now }: Pick<Given, 'n
     queue_expires_at: null,
     cancel_requested_at: null,
     cancel_reason: null,
+    validation_error: null,
     updated_at: now,
     ended_at: null,
     version: 1,
@@ -104,14 +108,10 @@ export function cancelExecutionRequest(
   requireMatch(given, request.version)
   if (request.state === 'claimed') return askToStop(book, request, given, body.reason ?? CANCELED)
   const ended = endedRequest(request, given, body.reason ?? CANCELED)
-  const canceled: Entry = {
-    book: counting(book, { open: -1, canceled: 1 }),
-    changes: ended.changes,
-    drafts: [ended.draft],
-  }
-  const entry = consequences(canceled, before, given, ended.after)
-  const open = { ...before, open_requests: stillOpen(before, entry) }
   const after = { ...request, ...ended.after }
+  const canceled: Entry = { book: endCounted(book, after), changes: ended.changes, drafts: [ended.draft] }
+  const { entry } = outcomeOf(canceled, before, given, after, null)
+  const open = { tools: toolsKnown(before, entry), ...openAfter(before, entry) }
   return { result: () => after, ...entered(book, settled(entry, given, open), given) }
 }
 

@@ -1,15 +1,17 @@
 import type { ExecutionRequest } from '../contract/execution-request.ts'
 import type { Decision, Given, RunBook, Snapshot } from './decision.ts'
 import { unchanged } from './decision.ts'
-import { unblocked } from './dependents.ts'
+import { taskOf, unblocked } from './dependents.ts'
 import { endedAs, requestTold } from './ending.ts'
-import { settledWith, stop, tryAgain } from './lease-end.ts'
+import { stop, tryAgain } from './lease-end.ts'
 import { requestMachine } from './request-machine.ts'
 import { queueEnd } from './retry.ts'
-import { routeSeries } from './route-series.ts'
+import { type Placed, routeSeries } from './route-series.ts'
 import { type Entry, entered, joined, still } from './run-entry.ts'
-import { counting } from './run-moves.ts'
+import { endCounted } from './run-moves.ts'
+import { settledWith } from './settlement.ts'
 import type { AttemptResult } from './step.ts'
+import { placeValidator } from './validation-round.ts'
 
 // How time ends what is claimed, and what waits. The scope is that of the end of a lease.
 
@@ -34,9 +36,9 @@ export function expireRequest(before: Snapshot, given: Given): Decision<Executio
   return isStranded(before, request) ? secondChance(before, given, { book, request }) : unchanged(null)
 }
 
-/** All that it needs has succeeded, and there was no tool for it then. */
-const isStranded = ({ plan }: Snapshot, { state }: ExecutionRequest): boolean =>
-  state === 'blocked' && plan.waiting_for === 0
+/** All that it needs has succeeded, and there was no tool for it then. What has one waits for its validators. */
+const isStranded = ({ plan }: Snapshot, { state, assignment }: ExecutionRequest): boolean =>
+  state === 'blocked' && plan.waiting_for === 0 && assignment === null
 
 /** It is routed once more, with a decision that is kept in any case: it says why there is no tool. */
 function secondChance(
@@ -44,11 +46,21 @@ function secondChance(
   given: Given,
   { book, request }: Waiting,
 ): Decision<ExecutionRequest> {
-  const series = routeSeries(before, given)
-  const { entry, after } = unblocked(book, given, request, series)
+  const placed =
+    request.validates === null
+      ? routed(before, given, { book, request })
+      : placeValidator(before, given, request)
+  const { entry, after } = unblocked(book, given, request, placed)
   if (after === null) return expireWaiting(before, given, { book, request }, 'unroutable', entry)
-  const turned = { ...entry, changes: [...entry.changes, ...series.turns()] }
-  return { result: () => after, ...entered(book, turned, given) }
+  return { result: () => after, ...entered(book, entry, given) }
+}
+
+/** Whose turn it is moves only if somebody has it. */
+function routed(before: Snapshot, given: Given, { book, request }: Waiting): Placed {
+  const series = routeSeries(before, given)
+  const placed = series.route(taskOf(request), book.run, request.request_id)
+  if (placed.assignment === null) return placed
+  return { ...placed, changes: [...placed.changes, ...series.turns()] }
 }
 
 const EXPIRED = {
@@ -77,10 +89,10 @@ function expireWaiting(
   const edge = requestMachine.edge(request.state, 'expire')
   const after = endedAs(request, given, edge.to, stop_reason)
   const expired: Entry = {
-    book: counting(book, { open: -1, failed: 1 }),
+    book: endCounted(book, after),
     changes: [{ record: 'request_progress', before: request, after }],
     drafts: [requestTold(edge, request, after)],
   }
-  const entry = settledWith(joined(first, expired), before, given, after)
+  const entry = settledWith(joined(first, expired), before, given, after, null)
   return { result: () => after, ...entered(book, entry, given) }
 }

@@ -1,11 +1,13 @@
-import type { Assignment, ExecutionRequest } from '../contract/execution-request.ts'
+import type { Assignment } from '../contract/assignment.ts'
+import type { ExecutionRequest } from '../contract/execution-request.ts'
 import type { RouteDecision } from '../contract/routing.ts'
 import { isBarred } from './circuit.ts'
-import type { Change, Decision, FallbackBook, Given, Snapshot, ToolBook } from './decision.ts'
+import type { Change, Decision, Given, Snapshot, ToolBook } from './decision.ts'
 import { unchanged } from './decision.ts'
 import { requestTold } from './ending.ts'
 import type { EventDraft } from './event-chain.ts'
 import { decideFallback, hasTaker, orderAfter } from './fallback-decision.ts'
+import type { FallbackBook } from './fallback-facts.ts'
 import { assignmentOf } from './request.ts'
 import { requestMachine } from './request-machine.ts'
 import { type Failure, afterFailure, earlier, queueEnd, totalEnd } from './retry.ts'
@@ -82,13 +84,20 @@ const takenOver = (assignment: Assignment, { now }: Pick<Given, 'now'>): Require
   available_at: now,
 })
 
-/** After a failed attempt, which `request` counts. `tool` is its tool as the end of the attempt leaves it. */
+/** The tool of a request, and that of the attempt that ends now, as its end leaves it. */
+export interface Tools {
+  tool: ToolBook
+  /** Absent if no attempt ends. */
+  ended: ToolBook | undefined
+}
+
+/** After a failed attempt, which `request` counts. */
 export function nextTry(
   { fallback }: Pick<Snapshot, 'fallback'>,
   given: Given,
   request: ExecutionRequest,
   failure: Failure,
-  tool: ToolBook,
+  { tool, ended }: Tools,
 ): Again | End {
   const next = afterFailure(request, failure, given)
   const isRetry = 'available_at' in next
@@ -96,7 +105,7 @@ export function nextTry(
   if (isRetry ? !isBarred(tool.circuit, given.now) : !next.another_tool) return alone
   const end = totalEnd(request)
   if (fallback !== null && end !== null && given.now >= end) return endsAs('total_timeout')
-  const fellBack = fallBack(fallback, given, request, tool)
+  const fellBack = fallBack(fallback, given, request, ended)
   if (fellBack === null) return alone
   const { assignment, changes, drafts } = fellBack
   if (assignment !== null) return { moved: takenOver(assignment, given), changes, drafts }

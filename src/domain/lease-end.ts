@@ -1,7 +1,4 @@
 import type {
-  ClaimedRequest,
-  CompleteExecutionRequest,
-  CompletedRequest,
   FailExecutionRequest,
   RejectExecutionRequest,
   ReleaseExecutionRequest,
@@ -9,30 +6,23 @@ import type {
 import type { ExecutionRequest } from '../contract/execution-request.ts'
 import { LIMITS } from '../contract/limits.ts'
 import type { StepAttempt } from '../contract/step.ts'
-import { type Entries, asWorker, enteredAll, takeFrom } from './claim.ts'
-import type {
-  Change,
-  Decision,
-  Given,
-  Lease,
-  RequestCounts,
-  RunBook,
-  Snapshot,
-  ToolBook,
-} from './decision.ts'
-import { consequences, stillOpen } from './dependents.ts'
+import { asWorker } from './claim.ts'
+import type { Change, Decision, Given, Lease, RunBook, Snapshot, ToolBook } from './decision.ts'
 import { endedAs, leaseEnd, requestTold } from './ending.ts'
 import { type Again, type End, endsAs, handedBack, nextTry } from './fallback.ts'
-import { requireAgreement, visibleRequest } from './guard.ts'
+import { visibleRequest } from './guard.ts'
 import { holds, leaseLost } from './lease.ts'
 import { type RequestCommand, requestMachine } from './request-machine.ts'
 import { type Failure, queueEnd } from './retry.ts'
-import { type Entry, entered, joined } from './run-entry.ts'
-import { NOTHING_OPEN, counting, settled } from './run-moves.ts'
+import { type Entry, entered, joined, still } from './run-entry.ts'
+import { endCounted } from './run-moves.ts'
+import { settledWith } from './settlement.ts'
 import { type AttemptResult, attemptEnd } from './step.ts'
-import { unknownTool } from './tool.ts'
+import { toolsKnown, unknownTool } from './tool.ts'
+import { isVerdict } from './validation-facts.ts'
+import { newRound } from './validation-round.ts'
 
-// How the work of a lease ends, by its worker; by time: expiry.ts. The scope of each must load the
+// How the work of a lease ends without success, by its worker; by time: expiry.ts. The scope of each must load the
 // request with its lease, what is open in its run, and what needs it.
 
 export interface Held {
@@ -43,39 +33,12 @@ export interface Held {
 }
 
 /** @throws LedgerError `lease_lost` where the token is not that of the lease, or its time is over */
-function held(before: Snapshot, given: Given, lease_token: string): Held {
+export function held(before: Snapshot, given: Given, lease_token: string): Held {
   const { book, request } = visibleRequest(before, given)
   const { lease, step_attempt: step } = before
   if (!holds(lease, lease_token, given.now) || step === null) throw leaseLost()
   return { book, request, lease, step }
 }
-
-/** `next` is on which terms to claim the next request, for the same worker; the scope must load its queue. */
-export function completeRequest(
-  before: Snapshot,
-  given: Given,
-  { lease_token, ...result }: CompleteExecutionRequest,
-  next: boolean,
-): Decision<CompletedRequest> {
-  const work = held(before, given, lease_token)
-  requireAgreement({ status: 'succeeded', ...result })
-  const by = asWorker(given, work.lease.worker_id)
-  const attempt: AttemptResult = { status: 'succeeded', ...result }
-  const { entry, after } = ended(before, by, work, attempt, 'succeed', endsAs('succeeded'))
-  const { lease } = work
-  const entries: Entries = new Map([[lease.run_id, { before: work.book, entry }]])
-  const terms = { worker_id: lease.worker_id, lease_seconds: lease.lease_seconds }
-  const taken = next ? takeFrom(before, by, terms, entries, lease) : NOTHING
-  const told = enteredAll(entries, by, before.system)
-  const result_ = { execution_request: after, next: taken.items[0] ?? null }
-  return {
-    events: told.events,
-    changes: [...told.changes, ...taken.changes, ...tallied(before, given, { done: 1 })],
-    result: () => result_,
-  }
-}
-
-const NOTHING: { items: ClaimedRequest[]; changes: Change[] } = { items: [], changes: [] }
 
 export function failRequest(
   before: Snapshot,
@@ -91,6 +54,7 @@ export function failRequest(
     error_log: error.message ?? null,
     ...result,
     retry_after_ms: retry_after_ms ?? null,
+    is_verdict: isVerdict(work.request, error.class),
   }
   const by = asWorker(given, work.lease.worker_id)
   const failure = {
@@ -140,7 +104,8 @@ export function tryAgain(
 ): Decision<ExecutionRequest> {
   const tried = { ...work, request: counted(work.request) }
   const step = attemptEnd(before, given, work, attempt)
-  const next = nextTry(before, given, tried.request, failure, toolOf(before, step.entry, work))
+  const tool = toolOf(before, step.entry, work)
+  const next = nextTry(before, given, tried.request, failure, { tool, ended: tool })
   if ('moved' in next) return requeue(before, given, tried, step, next)
   return finish(before, given, tried, attempt, 'fail', next)
 }
@@ -221,14 +186,8 @@ function finish(
   }
 }
 
-const COUNTS = {
-  succeed: { open: -1, succeeded: 1 },
-  fail: { open: -1, failed: 1 },
-  confirm_cancel: { open: -1, canceled: 1 },
-} as const satisfies Partial<Record<RequestCommand, Partial<RequestCounts>>>
-
 /** The attempt and its request end together, and with them perhaps the run. */
-function ended(
+export function ended(
   before: Snapshot,
   given: Given,
   work: Held,
@@ -239,45 +198,32 @@ function ended(
   const request = command === 'succeed' ? counted(work.request) : work.request
   const edge = requestMachine.edge(request.state, command)
   const step = attemptEnd(before, given, work, attempt)
+  const round =
+    command === 'succeed' ? newRound(before, given, step.entry.book, request) : still(step.entry.book)
   const after = endedAs(request, given, edge.to, stop_reason)
   const progress = { record: 'request_progress' as const, before: before.request!, after }
   const entry: Entry = {
-    book: counting(step.entry.book, COUNTS[command as keyof typeof COUNTS]),
+    book: endCounted(round.book, after),
     changes: [...changes, progress, ...leaseEnd(before.request!)],
     drafts: [...drafts, requestTold(edge, request, after)],
   }
-  return { after, entry: settledWith(joined(step.entry, entry), before, given, after) }
+  return {
+    after,
+    entry: settledWith(joined(joined(step.entry, round), entry), before, given, after, step.after),
+  }
 }
 
-const counted = (request: ExecutionRequest): ExecutionRequest => ({
+export const counted = (request: ExecutionRequest): ExecutionRequest => ({
   ...request,
   attempts: request.attempts + 1,
   tool_attempts: request.tool_attempts + 1,
+  validation_error: null,
 })
-
-/** What the end of this request means to those that need it, and to its run, which may end with it. */
-export function settledWith(ended: Entry, before: Snapshot, given: Given, after: ExecutionRequest): Entry {
-  const entry = consequences(ended, before, given, after)
-  if (after.state === 'succeeded') return settled(entry, given, NOTHING_OPEN) // it ends the run only as the last
-  const open = {
-    tools: toolsKnown(before, entry),
-    running: before.running.filter(({ step_attempt_id }) => step_attempt_id !== after.step_attempt_id),
-    open_requests: stillOpen(before, entry),
-  }
-  const because = `Execution request ${after.request_id} ended ${after.state}: ${after.stop_reason}.`
-  return settled(entry, given, open, because)
-}
-
-/** The tools as the entry leaves them: the end of a run may move one of them once more. */
-function toolsKnown({ tools }: Snapshot, { changes }: Entry): Snapshot['tools'] {
-  const moved = changes.flatMap((change) => (change.record === 'tool' ? [change.after] : []))
-  return new Map([...tools, ...moved.map((tool) => [tool.record.tool_id, tool] as const)])
-}
 
 const failedBy = ({ status }: AttemptResult) => (status === 'failed' ? { failed: 1 } : {})
 
 /** What the worker of the lease has done; it was seen just now, unless the server speaks for it. */
-function tallied(before: Snapshot, given: Given, more: { done?: number; failed?: number }): Change[] {
+export function tallied(before: Snapshot, given: Given, more: { done?: number; failed?: number }): Change[] {
   const { worker } = before
   if (worker === null) return []
   const after = {

@@ -147,6 +147,7 @@ export const progressText = (request: RequestProgress): string =>
     stop_reason: request.stop_reason,
     tool_attempts: request.tool_attempts,
     updated_at: request.updated_at,
+    validation_error: errorOf(request),
     version: request.version,
     worker_id: request.worker_id,
   })
@@ -159,4 +160,15 @@ const assignmentOf = ({ assignment }: RequestProgress) =>
         command: assignment.command,
         route_decision_id: assignment.route_decision_id,
         tool_id: assignment.tool_id,
+        validators: assignment.validators.map(({ tool_id, required }) => ({ required, tool_id })),
+      }
+
+const errorOf = ({ validation_error }: RequestProgress) =>
+  validation_error === null
+    ? null
+    : {
+        class: validation_error.class,
+        code: validation_error.code,
+        execution_request_id: validation_error.execution_request_id,
+        message: validation_error.message,
       }

@@ -177,6 +177,7 @@ function newTask(book: RunBook, given: Given, series: RouteSeries, asked: Asked)
     content_hash: hash('sha256', textOfMembers(DOCUMENT_NAMES, texts), 'hex'),
     run_id: book.run.run_id,
     plan: { name, level, needs },
+    validates: null,
     created_at: now,
     ...newProgress(ready === null ? 'blocked' : 'queued', given),
     assignment: ready?.assignment ?? null,

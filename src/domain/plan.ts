@@ -71,9 +71,16 @@ const nodeOf = (task: Task): PlanNode => ({
   duration_ms: task.duration_ms,
 })
 
+/** What waits for other tasks has no tool yet. */
+const isBeingValidated = ({ state, tool_id }: Pick<TaskRow, 'state' | 'tool_id'>): boolean =>
+  state === 'blocked' && tool_id !== null
+
 function progressOf(tasks: readonly Task[]): PlanProgress {
   const counts = new Map<ExecutionRequestState, number>()
-  for (const { state } of tasks) counts.set(state, (counts.get(state) ?? 0) + 1)
+  for (const task of tasks) {
+    const state = isBeingValidated(task) ? 'claimed' : task.state
+    counts.set(state, (counts.get(state) ?? 0) + 1)
+  }
   const of = (state: ExecutionRequestState): number => counts.get(state) ?? 0
   const [total, done] = [tasks.length, of('succeeded')]
   return {

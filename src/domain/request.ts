@@ -1,8 +1,5 @@
-import type {
-  Assignment,
-  CreateExecutionRequest,
-  ExecutionRequestDocument,
-} from '../contract/execution-request.ts'
+import type { Assignment, RequestValidator } from '../contract/assignment.ts'
+import type { CreateExecutionRequest, ExecutionRequestDocument } from '../contract/execution-request.ts'
 import type { RouteDecision } from '../contract/routing.ts'
 import type { CompiledApp, CompiledRouter } from './compiled-router.ts'
 import { contentHash } from './router-config.ts'
@@ -55,8 +52,19 @@ function appOf({ tool_id }: RouteDecision, { apps, places }: CompiledRouter): Co
 /** Who is to do it, by a decision of the configuration. */
 export function assignmentOf(decision: RouteDecision, router: CompiledRouter): Assignment {
   const { tool_id, command, args } = appOf(decision, router)
-  return { route_decision_id: decision.route_decision_id, tool_id, command, args: [...args] }
+  const validators = validatorsOf(decision, router)
+  return { route_decision_id: decision.route_decision_id, tool_id, command, args: [...args], validators }
 }
+
+/** Each once. What the configuration does not have is required: to leave it out would let work pass unseen. */
+const validatorsOf = (
+  { validate_with }: RouteDecision,
+  { apps, places }: CompiledRouter,
+): RequestValidator[] =>
+  [...new Set(validate_with)].map((tool_id) => ({
+    tool_id,
+    required: apps[places.get(tool_id) ?? -1]?.kind !== 'analyzer',
+  }))
 
 /** What holds where the task says nothing. */
 export type Bounds = Pick<

@@ -1,5 +1,7 @@
 import type { ExecutionRequest } from '../contract/execution-request.ts'
+import { VALIDATION_FAILED } from '../contract/validation.ts'
 import type { Given } from './decision.ts'
+import { isVerdict } from './validation-facts.ts'
 
 // When a request that failed is tried again, and how long it may wait. Instants are texts: contract/common.ts.
 
@@ -48,10 +50,11 @@ export interface Limit {
 
 /** Either when its tool tries again, or what ends that. The attempts count the one that failed. */
 export function afterFailure(
-  request: Bounded & Pick<ExecutionRequest, 'tool_attempts'>,
+  request: Bounded & Pick<ExecutionRequest, 'tool_attempts' | 'validates'>,
   { error_class, retryable, retry_after_ms }: Failure,
   given: Pick<Given, 'now' | 'randomHex'>,
 ): { available_at: string } | Limit {
+  if (isVerdict(request, error_class)) return { stop_reason: VALIDATION_FAILED, another_tool: false }
   if (!retryable || FINAL_CLASSES.has(error_class))
     return { stop_reason: 'not_retryable', another_tool: false }
   if (FINAL_FOR_TOOL.has(error_class)) return { stop_reason: 'not_retryable', another_tool: true }

@@ -32,6 +32,11 @@ function summaryOf(decision: RouteDecision): string {
       return `Nobody takes over: none of the fallbacks that rule ${rule_id} has left can do this ${task.task_kind} task now.`
     return `${tool_id} takes over: of the fallbacks that rule ${rule_id} has left, it is the first that can do it.`
   }
+  if (inputs.validated_decision_id !== undefined) {
+    if (outcome === 'unroutable')
+      return `Nobody can look at the work: the configuration does not have ${task.allowed_tools?.join() ?? 'the tool'}, which rule ${rule_id} validates with.`
+    return `${tool_id} looks at the work: rule ${rule_id} validates with it.`
+  }
   if (outcome === 'unroutable') {
     const none = `There is no tool for this ${task.task_kind} task: `
     if (rule_id !== null) return `${none}rule ${rule_id} is required, and none of its tools is eligible.`

@@ -1,4 +1,4 @@
-import type { Assignment } from '../contract/execution-request.ts'
+import type { Assignment } from '../contract/assignment.ts'
 import type { Rotation } from '../contract/routing.ts'
 import type { Run } from '../contract/run.ts'
 import type { Task } from '../contract/task.ts'

@@ -116,7 +116,7 @@ function ruleWarnings(document: unknown, { apps, rules }: ConfigView): ConfigWar
     ...matchWarnings(rule, index, objectOf(objectOf(written[index]).match)),
     ...shadowWarnings(rules, index),
     ...selectionWarnings(rule, index, byId),
-    ...validatorWarnings(rule, index),
+    ...validatorWarnings(rule, index, byId),
   ])
 }
 
@@ -197,13 +197,20 @@ function tierWarnings(rule: RuleView, app: AppView, pointer: string): ConfigWarn
   return [{ code: 'risk_above_tier', pointer, detail }]
 }
 
-const validatorWarnings = ({ validate_with }: RuleView, index: number): ConfigWarning[] =>
-  validate_with.length === 0
-    ? []
-    : [
-        {
-          code: 'validate_with_deferred',
-          pointer: placeOf(index, 'validate_with'),
-          detail: 'The validators stand in the decision. Nothing runs them yet.',
-        },
-      ]
+/** Whoever is named has to agree, unless it is an analyzer; of a tool that may not be meant. */
+function validatorWarnings(
+  { validate_with }: RuleView,
+  index: number,
+  byId: ReadonlyMap<string, AppView>,
+): ConfigWarning[] {
+  const listed = new Set<string>()
+  return validate_with.flatMap((tool_id, position) => {
+    const pointer = placeOf(index, 'validate_with', position)
+    if (listed.has(tool_id))
+      return [{ code: 'listed_twice', pointer, detail: `${tool_id} looks once, however often it is listed.` }]
+    listed.add(tool_id)
+    if (byId.get(tool_id)?.kind !== 'tool') return []
+    const detail = `${tool_id} is of the kind tool; as a validator it has to succeed all the same.`
+    return [{ code: 'validates_as_tool', pointer, detail }]
+  })
+}

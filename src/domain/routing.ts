@@ -18,6 +18,7 @@ import {
 } from './route-filters.ts'
 import type { Score } from './scores.ts'
 import { wholeTask } from './task.ts'
+import { decideValidator } from './validator-decision.ts'
 
 /** What the ledger knows at the time of a decision. `factsOf` (tool-record.ts) makes it. */
 export interface Facts {
@@ -246,6 +247,11 @@ export const replay = (recorded: RouteDecision, router: CompiledRouter): RouteDe
     const { previous_decision_id = null } = recorded
     const from = { ...recorded, previous_decision_id, order: inputs.fallback_order }
     return decideFallback(from, router, toolsFor(router, inputs.tools), recorded)
+  }
+  const { validated_decision_id } = inputs
+  if (validated_decision_id !== undefined) {
+    const from = { ...recorded, validated_decision_id }
+    return decideValidator(from, router, toolsFor(router, inputs.tools), recorded)
   }
   const tools = toolsFor(router, inputs.tools)
   const facts = { tools, rotations: inputs.rotation === null ? [] : [inputs.rotation] }

@@ -1,3 +1,4 @@
+import type { RequestProgress } from '../contract/execution-request.ts'
 import type { CreateRun, Run } from '../contract/run.ts'
 import type { Given, RequestCounts, RunBook, Snapshot } from './decision.ts'
 import { type Ended, endedRequest, endedStep } from './ending.ts'
@@ -54,6 +55,16 @@ export function counting(book: RunBook, by: Partial<RequestCounts>): RunBook {
   return { ...book, requests }
 }
 
+const ENDS = {
+  succeeded: { open: -1, succeeded: 1 },
+  failed: { open: -1, failed: 1 },
+  canceled: { open: -1, canceled: 1 },
+} as const satisfies Partial<Record<RequestProgress['state'], Partial<RequestCounts>>>
+
+/** A request has ended. A run waits for validators, but their verdicts are about other requests, and count there. */
+export const endCounted = (book: RunBook, { state, validates }: RequestProgress): RunBook =>
+  counting(book, validates === null ? ENDS[state as keyof typeof ENDS] : { open: -1 })
+
 export type RunEdge = Edge<Run['state'], RunCommand>
 export type Moved = Partial<
   Pick<Run, 'started_at' | 'ended_at' | 'error_message' | 'exit_code' | 'state_reason'>
@@ -86,6 +97,7 @@ export function moveRun(
   const reason = `run_${edge.to}`
   const steps = running.map((step) => endedStep(step, given, reason))
   const ended: Ended[] = [...steps, ...open_requests.map((request) => endedRequest(request, given, reason))]
+  const work = open_requests.filter(({ validates }) => validates === null)
   const tools = toolsAfter(
     open,
     steps.map(({ after }) => ({ ...after, ended_at: given.now })),
@@ -95,7 +107,7 @@ export function moveRun(
       ...book,
       run: after,
       steps_running: 0,
-      requests: { ...requests, open: 0, canceled: requests.canceled + requests.open },
+      requests: { ...requests, open: 0, canceled: requests.canceled + work.length },
     },
     changes: [...ended.flatMap(({ changes }) => changes), ...tools.changes],
     drafts: [...ended.map(({ draft }) => draft), told],

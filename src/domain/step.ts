@@ -82,10 +82,11 @@ export function completeStepAttempt(
   return { result: () => after, ...entered(book, settled(entry, given, NOTHING_OPEN), given, before.system) }
 }
 
-export type AttemptResult = CompleteStepAttempt & { state_reason?: string } & Pick<
-    CircuitAttempt,
-    'retry_after_ms'
-  >
+export type AttemptResult = CompleteStepAttempt & {
+  state_reason?: string
+  /** Whether its failure is what a validator has to say. */
+  is_verdict?: boolean
+} & Pick<CircuitAttempt, 'retry_after_ms'>
 
 /** How a running attempt ends, whoever says so. The snapshot must hold what is known of its tool. */
 export function attemptEnd(
@@ -131,7 +132,8 @@ export function attemptEnd(
   }
   const run = { counters, steps_running: book.steps_running - 1 }
   const entry = record(book, given, { before: step, after }, run, draft)
-  const ended = { ...after, ended_at: given.now, retry_after_ms: body.retry_after_ms ?? null }
+  const { retry_after_ms = null, is_verdict = false } = body
+  const ended = { ...after, ended_at: given.now, retry_after_ms, is_verdict }
   const { changes, system } = toolsAfter(before, [ended])
   return { after, entry: { ...entry, changes: [...entry.changes, ...changes], system } }
 }

@@ -13,6 +13,7 @@ import type { Change, Decision, Given, Routing, Snapshot, ToolBook } from './dec
 import { LedgerError } from './error.ts'
 import { type EventDraft, chain } from './event-chain.ts'
 import { requireUnbound } from './guard.ts'
+import type { Entry } from './run-entry.ts'
 import { attemptEnded, isPaused, newToolRecord, shownTool } from './tool-record.ts'
 
 /** A tool that the ledger knows nothing of. */
@@ -24,7 +25,12 @@ export const unknownTool = (tool_id: string): ToolBook => ({
 })
 
 /** Attempts that have ended: they have an instant of that. `retry_after_ms` is what their worker was told. */
-type Ended = Omit<StepAttempt, 'ended_at'> & Pick<CircuitAttempt, 'ended_at' | 'retry_after_ms'>
+type Ended = Omit<StepAttempt, 'ended_at'> &
+  Pick<CircuitAttempt, 'ended_at' | 'retry_after_ms'> & { is_verdict?: boolean }
+
+/** A validator that finds fault works: to its tool that is a success. */
+const outcomeOf = ({ is_verdict, ...attempt }: Ended): Ended =>
+  is_verdict === true ? { ...attempt, state: 'succeeded', error_class: null } : attempt
 
 /** What the end of attempts says of their tools: one change for each tool, however many of its attempts end. */
 export function toolsAfter(
@@ -33,7 +39,7 @@ export function toolsAfter(
 ): { changes: Change[]; system: EventDraft[] } {
   const after = new Map<string, ToolBook>()
   const system: EventDraft[] = []
-  for (const attempt of ended) {
+  for (const attempt of ended.map(outcomeOf)) {
     const { tool_id } = attempt
     const book = after.get(tool_id) ?? tools.get(tool_id) ?? unknownTool(tool_id)
     const { circuit, moves } = circuitAfter(book.circuit, attempt, thresholds)
@@ -43,6 +49,12 @@ export function toolsAfter(
   }
   const changes = [...after].map(([tool_id, book]) => toolChange(tools.get(tool_id), book))
   return { changes, system }
+}
+
+/** The tools as an entry leaves them: what comes after it may move one of them once more. */
+export function toolsKnown({ tools }: Pick<Snapshot, 'tools'>, { changes }: Entry): Snapshot['tools'] {
+  const moved = changes.flatMap((change) => (change.record === 'tool' ? [change.after] : []))
+  return new Map([...tools, ...moved.map((tool) => [tool.record.tool_id, tool] as const)])
 }
 
 /** An attempt begins. That changes a tool only if its circuit is not closed: then it is the one that is let through. */

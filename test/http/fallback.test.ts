@@ -109,9 +109,9 @@ describe('reading an execution request', () => {
     const created = await request()
     expect(created).not.toHaveProperty('decisions')
     expect((await get(REQUESTS)).items[0]).toEqual(created)
-    const { decisions, step_attempts, ...plain } = await storyOf(created)
+    const { decisions, step_attempts, validations, ...plain } = await storyOf(created)
     expect(plain).toEqual(created)
-    expect([decisions.length, step_attempts]).toEqual([1, []])
+    expect([decisions.length, step_attempts, validations]).toEqual([1, [], []])
   })
 
   it('makes its decisions again, to the byte', async () => {

@@ -4,6 +4,7 @@ import type { ClaimedRequest } from '../../src/contract/dispatch.ts'
 import { randomFrom } from '../support/client.ts'
 import { type Desk, expectAllSound, openDesk } from '../support/dispatch.ts'
 import { aTask } from '../support/plans.ts'
+import { aConfig } from '../support/routing.ts'
 import { eventsOf, openMemoryStore, requestsOf } from '../support/store.ts'
 
 /** What is drawn: who needs whom, and from where chance comes. */
@@ -13,10 +14,17 @@ interface Drawn {
   max_attempts: number[]
   on_failure: 'fail' | 'quarantine' | 'continue'
   submissions: number
+  /** Who looks at each task once it is done. */
+  validate_with: string[]
   /** How often something goes wrong: never, seldom, often. */
   trouble: number
   seed: number
 }
+
+const ANALYZER = 'metrics'
+const VALIDATORS = ['pytest', 'eslint', ANALYZER]
+/** How often each validator may try. */
+const LOOKS = 2
 
 const drawn = (most: number): fc.Arbitrary<Drawn> =>
   fc.integer({ min: 1, max: most }).chain((count) =>
@@ -31,6 +39,7 @@ const drawn = (most: number): fc.Arbitrary<Drawn> =>
       max_attempts: fc.array(fc.integer({ min: 1, max: 3 }), { minLength: count, maxLength: count }),
       on_failure: fc.constantFrom('fail', 'quarantine', 'continue'),
       submissions: fc.integer({ min: 1, max: 3 }),
+      validate_with: fc.subarray(VALIDATORS),
       trouble: fc.constantFrom(0, 0.1, 1),
       seed: fc.nat(),
     }),
@@ -39,13 +48,15 @@ const drawn = (most: number): fc.Arbitrary<Drawn> =>
 /** A lease, in seconds; longer than a plan takes but for the leases that are let go. */
 const HOUR = 3_600
 
-type State = 'waiting' | 'claimed' | 'succeeded' | 'failed' | 'canceled'
+type State = 'waiting' | 'claimed' | 'validating' | 'succeeded' | 'failed' | 'canceled'
 
 /** What a plan must come to, by the rules and nothing else. */
 class Model {
   readonly states: State[]
   readonly #attempts: number[]
   readonly #asked = new Set<number>()
+  /** How often each validator that is open has tried. */
+  readonly #looks = new Map<string, number>()
   readonly #plan: Drawn
   closed: string | null = null
 
@@ -63,7 +74,41 @@ class Model {
     this.states[task] = 'claimed'
   }
 
-  succeed = (task: number): void => this.#end(task, 'succeeded')
+  /** The work is done, and the validators begin to look at it. */
+  complete(task: number): void {
+    this.#attempts[task]!++
+    for (const tool of this.#plan.validate_with) this.#looks.set(`${task} ${tool}`, 0)
+    if (this.#requiredOf(task).length > 0) this.states[task] = 'validating'
+    else this.#end(task, 'succeeded')
+  }
+
+  isLooking = (task: number, tool: string): boolean => this.#looks.has(`${task} ${tool}`)
+
+  #requiredOf = (task: number): string[] =>
+    VALIDATORS.filter((tool) => tool !== ANALYZER && this.isLooking(task, tool))
+
+  agree(task: number, tool: string): void {
+    this.#looks.delete(`${task} ${tool}`)
+    if (tool === ANALYZER) this.#settle()
+    else if (this.#requiredOf(task).length === 0) this.#end(task, 'succeeded')
+  }
+
+  /** One attempt of a validator has failed; a verdict is final. */
+  disagree(task: number, tool: string, is_final: boolean): void {
+    const tries = this.#looks.get(`${task} ${tool}`)! + 1
+    this.#looks.set(`${task} ${tool}`, tries)
+    if (!is_final && tries < LOOKS) return
+    this.#looks.delete(`${task} ${tool}`)
+    if (tool === ANALYZER) return this.#settle()
+    this.#stopLooking(task)
+    if (this.#asked.has(task)) return this.#end(task, 'canceled')
+    if (this.#attempts[task]! >= this.#plan.max_attempts[task]!) return this.#end(task, 'failed')
+    this.states[task] = 'waiting'
+  }
+
+  #stopLooking(task: number): void {
+    for (const tool of VALIDATORS) this.#looks.delete(`${task} ${tool}`)
+  }
 
   /** One attempt has failed. */
   fail(task: number, is_final: boolean): void {
@@ -85,17 +130,25 @@ class Model {
 
   #end(task: number, state: State): void {
     this.states[task] = state
-    if (state !== 'succeeded') this.#endBelow(task)
-    const has = (each: State) => this.states.includes(each)
-    const { on_failure } = this.#plan
-    if (state === 'failed' && on_failure !== 'continue') {
-      this.states.forEach((each, i) => {
-        if (each === 'waiting' || each === 'claimed') this.states[i] = 'canceled'
-      })
-      this.closed = on_failure === 'fail' ? 'failed' : 'quarantined'
-    } else if (!has('waiting') && !has('claimed')) {
-      this.closed = has('failed') ? 'failed' : has('canceled') ? 'canceled' : 'succeeded'
+    if (state !== 'succeeded') {
+      this.#stopLooking(task)
+      this.#endBelow(task)
     }
+    const { on_failure } = this.#plan
+    if (state !== 'failed' || on_failure === 'continue') return this.#settle()
+    this.states.forEach((_, i) => {
+      if (this.isOpen(i)) this.states[i] = 'canceled'
+    })
+    this.#looks.clear()
+    this.closed = on_failure === 'fail' ? 'failed' : 'quarantined'
+  }
+
+  isOpen = (task: number): boolean => ['waiting', 'claimed', 'validating'].includes(this.states[task]!)
+
+  #settle(): void {
+    if (this.#looks.size > 0 || this.states.some((_, i) => this.isOpen(i))) return
+    const has = (each: State) => this.states.includes(each)
+    this.closed = has('failed') ? 'failed' : has('canceled') ? 'canceled' : 'succeeded'
   }
 
   #endBelow(task: number): void {
@@ -110,13 +163,20 @@ class Model {
 /** Workers, clients and time in any order, until the run has ended by itself. */
 async function carriedOut(plan: Drawn) {
   const { db, store } = openMemoryStore()
-  const desk = await openDesk(store)
+  const desk = await openDesk(store, configOf(plan))
   const { run_id } = await desk.run({ completion: 'auto', on_failure: plan.on_failure })
   const requests = await submitted(desk, run_id, plan)
   const model = new Model(plan)
   const random = randomFrom(plan.seed)
   const takeOne = <T>(from: T[]): T => from.splice(Math.floor(random() * from.length), 1)[0]!
-  const taskOf = ({ execution_request }: ClaimedRequest) => Number(execution_request.task_id!.slice(1))
+  const workOf = ({ execution_request: { validates, request_id } }: ClaimedRequest) =>
+    requests.indexOf(validates?.execution_request_id ?? request_id)
+  const toolOf = ({ step_attempt, execution_request: { validates } }: ClaimedRequest) =>
+    validates === null ? null : step_attempt.tool_id
+  const isHeld = (item: ClaimedRequest): boolean => {
+    const tool = toolOf(item)
+    return tool === null ? model.states[workOf(item)] === 'claimed' : model.isLooking(workOf(item), tool)
+  }
   let held: ClaimedRequest[] = []
 
   const moves: [share: number, act: () => Promise<void>][] = [
@@ -124,7 +184,16 @@ async function carriedOut(plan: Drawn) {
       4,
       async () => {
         const { items } = await desk.claim({ max: 1 + Math.floor(random() * 4), lease_seconds: HOUR })
-        for (const item of items) model.claim(taskOf(item))
+        for (const item of items) model.claim(workOf(item))
+        held.push(...items)
+      },
+    ],
+    [
+      4,
+      async () => {
+        const max = 1 + Math.floor(random() * 4)
+        const { items } = await desk.claim({ tools: VALIDATORS, max, lease_seconds: HOUR })
+        expect(items.filter((item) => !isHeld(item))).toEqual([])
         held.push(...items)
       },
     ],
@@ -134,7 +203,9 @@ async function carriedOut(plan: Drawn) {
         if (held.length === 0) return
         const item = takeOne(held)
         await desk.complete(item)
-        model.succeed(taskOf(item))
+        const tool = toolOf(item)
+        if (tool === null) model.complete(workOf(item))
+        else model.agree(workOf(item), tool)
       },
     ],
     [
@@ -143,8 +214,14 @@ async function carriedOut(plan: Drawn) {
         if (held.length === 0 || random() < 0.5) return
         const item = takeOne(held)
         const is_final = random() < 0.2
-        await desk.fail(item, is_final ? 'auth' : 'tool_error')
-        model.fail(taskOf(item), is_final)
+        const tool = toolOf(item)
+        if (tool === null) {
+          await desk.fail(item, is_final ? 'auth' : 'tool_error')
+          model.fail(workOf(item), is_final)
+        } else {
+          await desk.fail(item, is_final ? 'tool_error' : 'internal')
+          model.disagree(workOf(item), tool, is_final)
+        }
       },
     ],
     [
@@ -153,7 +230,7 @@ async function carriedOut(plan: Drawn) {
         if (held.length === 0) return
         const item = takeOne(held)
         await desk.release(item)
-        model.release(taskOf(item))
+        if (toolOf(item) === null) model.release(workOf(item))
       },
     ],
     [
@@ -168,15 +245,16 @@ async function carriedOut(plan: Drawn) {
         }
         desk.pass(1_000)
         await desk.expire(item.execution_request)
-        model.fail(taskOf(item), false)
+        const tool = toolOf(item)
+        if (tool === null) model.fail(workOf(item), false)
+        else model.disagree(workOf(item), tool, false)
       },
     ],
     [
       0.1 * plan.trouble,
       async () => {
-        const open = model.states.flatMap((state, i) =>
-          state === 'waiting' || state === 'claimed' ? [i] : [],
-        )
+        const open = model.states.flatMap((_, i) => (model.isOpen(i) ? [i] : []))
+        if (open.length === 0) return // analyzers alone are left
         const task = takeOne(open)
         const before = model.states[task]
         await desk.cancel({ request_id: requests[task]! }).then(
@@ -193,10 +271,21 @@ async function carriedOut(plan: Drawn) {
     let chance = random() * shares
     const [, act] = moves.find(([share]) => (chance -= share) < 0) ?? moves[0]!
     await act()
-    held = held.filter((item) => model.states[taskOf(item)] === 'claimed')
+    held = held.filter(isHeld)
   }
   return { db, store, run_id, model, run: await desk.runNow({ run_id }) }
 }
+
+const configOf = ({ validate_with }: Pick<Drawn, 'validate_with'>) =>
+  aConfig({
+    apps: {
+      aider: { max: 1_000 },
+      ...Object.fromEntries(VALIDATORS.map((tool) => [tool, { kind: kindOf(tool), kinds: [], max: 1_000 }])),
+    },
+    rules: [{ id: 'edits', select_from: ['aider'], validate_with }],
+    defaults: { max_attempts: LOOKS, timeout_seconds: 100 * HOUR },
+  })
+const kindOf = (tool: string) => (tool === ANALYZER ? 'analyzer' : 'validator')
 
 /** In one to three submissions; each names what came before. */
 async function submitted(desk: Desk, run_id: string, { needs, max_attempts, submissions }: Drawn) {
@@ -225,9 +314,9 @@ it(
   async () => {
     const seen = new Set<string>()
     await fc.assert(
-      fc.asyncProperty(drawn(200), async (plan) => {
+      fc.asyncProperty(drawn(120), async (plan) => {
         const { db, store, run_id, model, run } = await carriedOut(plan)
-        const rows = await requestsOf(store, run_id)
+        const rows = (await requestsOf(store, run_id)).filter(({ validates }) => validates === null)
         expect(rows.map(({ state }) => state)).toEqual(model.states)
         expect(run.state).toBe(model.closed)
         seen.add(run.state)
@@ -252,7 +341,7 @@ it('the same plan with the same outcomes gives the same events', { timeout: TIME
     return eventsOf(store, run_id)
   }
   await fc.assert(
-    fc.asyncProperty(drawn(40), async (plan) => {
+    fc.asyncProperty(drawn(25), async (plan) => {
       expect(await once(plan)).toEqual(await once(plan))
     }),
     { numRuns: 8 },

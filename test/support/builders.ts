@@ -3,6 +3,7 @@ import type { StepAttempt } from '../../src/contract/step.ts'
 import type { ChainHead, RunBook, Snapshot } from '../../src/domain/decision.ts'
 import { chainStart } from '../../src/domain/event-chain.ts'
 import { NO_PLAN } from '../../src/domain/plan-facts.ts'
+import { NO_VALIDATION } from '../../src/domain/validation-facts.ts'
 import { ulid } from './given.ts'
 
 export const CREATED_AT = '2026-01-05T09:00:00.000Z'
@@ -121,6 +122,7 @@ export const aSnapshot = (facts: Partial<Snapshot> = {}): Snapshot => ({
   running: [],
   open_requests: [],
   plan: NO_PLAN,
+  validation: NO_VALIDATION,
   newest: null,
   system: null,
   tools: new Map(),

@@ -13,13 +13,15 @@ import type { CreateRun } from '../../src/contract/run.ts'
 import type { RunPlan } from '../../src/contract/run-plan.ts'
 import type { StepAttempt } from '../../src/contract/step.ts'
 import { claimRequests } from '../../src/domain/claim.ts'
+import { completeRequest } from '../../src/domain/completion.ts'
 import { installRouterConfig, soundConfig } from '../../src/domain/configuration.ts'
 import type { Caller, Decision, Given, Scope, Snapshot } from '../../src/domain/decision.ts'
+import { diagnose } from '../../src/domain/diagnosis.ts'
 import { cancelExecutionRequest, createExecutionRequest } from '../../src/domain/execution-request.ts'
 import { expireRequest } from '../../src/domain/expiry.ts'
 import { fallBackQueued } from '../../src/domain/fallback.ts'
 import { heartbeat } from '../../src/domain/lease.ts'
-import { completeRequest, failRequest, rejectRequest, releaseRequest } from '../../src/domain/lease-end.ts'
+import { failRequest, rejectRequest, releaseRequest } from '../../src/domain/lease-end.ts'
 import { getPlan } from '../../src/domain/plan.ts'
 import { namesOf, submitTasks } from '../../src/domain/plan-submission.ts'
 import { cancelRun, completeRun, createRun, quarantineRun } from '../../src/domain/run.ts'
@@ -32,6 +34,7 @@ import { fold } from './fold.ts'
 import { ANYBODY, NOW, after, countingEntropy } from './given.ts'
 import { aConfig } from './routing.ts'
 import { eventsOf, expectSound, pagesOf } from './store.ts'
+import { expectValidationsSound } from './validations.ts'
 
 /** Two tools, of which one takes two things at a time. */
 export const CONFIG = aConfig({
@@ -145,6 +148,7 @@ export class Desk {
     const scope = {
       ...this.#leased(held),
       open: false,
+      fallback: false,
       dependents: 'next',
       system: 'circuits',
       ...next,
@@ -223,12 +227,23 @@ export class Desk {
   }
 
   async requestNow({ request_id }: Pick<ExecutionRequest, 'request_id'>): Promise<ExecutionRequest> {
-    const { decisions: _, step_attempts: __, ...request } = await this.storyOf({ request_id })
+    const {
+      decisions: _,
+      step_attempts: __,
+      validations: ___,
+      ...request
+    } = await this.storyOf({ request_id })
     return request
   }
 
   async storyOf({ request_id }: Pick<ExecutionRequest, 'request_id'>): Promise<ExecutionRequestStory> {
     return (await this.store.getExecutionRequest(request_id, ANYBODY))!
+  }
+
+  /** Why nothing is happening with it. */
+  diagnosis({ request_id: execution_request_id }: Pick<ExecutionRequest, 'request_id'>) {
+    const scope = { execution_request_id, lease: true, surroundings: true, obstacles: true }
+    return this.store.view(scope, (before) => diagnose(before, { now: this.now, caller: ANYBODY }))
   }
 
   /** What the sweep does for what waits for a tool whose circuit has opened. */
@@ -276,9 +291,9 @@ export async function openDesk(store: Store, document: RouterConfig = CONFIG): P
 }
 
 const COUNTS = `SELECT count(*) FILTER (WHERE state IN ('blocked', 'queued', 'claimed')) AS open,
-    count(*) FILTER (WHERE state = 'succeeded') AS succeeded,
-    count(*) FILTER (WHERE state = 'failed') AS failed,
-    count(*) FILTER (WHERE state = 'canceled') AS canceled
+    count(*) FILTER (WHERE state = 'succeeded' AND validates_execution_request_id IS NULL) AS succeeded,
+    count(*) FILTER (WHERE state = 'failed' AND validates_execution_request_id IS NULL) AS failed,
+    count(*) FILTER (WHERE state = 'canceled' AND validates_execution_request_id IS NULL) AS canceled
   FROM execution_requests WHERE run_id = ?`
 
 /** What each request must say that it waits for: how many of its needs have not succeeded, while it is blocked. */
@@ -306,6 +321,7 @@ export function expectPlansSound(db: Connection): void {
 /** What must be true at any time: the events of each run fold to its rows, and what is counted is what is there. */
 export async function expectAllSound(db: Connection, store: Store): Promise<void> {
   expectPlansSound(db)
+  expectValidationsSound(db)
   const runs = db.prepare<[], string>('SELECT run_id FROM runs').pluck().all()
   for (const run_id of runs) {
     await expectSound(store, run_id)

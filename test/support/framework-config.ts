@@ -55,6 +55,5 @@ export const FRAMEWORK_WARNINGS = [
   'unknown_field #/defaults/max_retries',
   'app_partly_capable #/routing/rules/0/select_from/0',
   'app_partly_capable #/routing/rules/1/select_from/1',
-  'validate_with_deferred #/routing/rules/1/validate_with',
   'string_for_list #/routing/rules/2/match/complexity',
 ]

@@ -40,7 +40,7 @@ export const requestPath = ({ request_id }: ExecutionRequest): string => `${REQU
 
 /** As lists and writes answer it: the decisions and attempts come with the request alone. */
 export function withoutStory(story: ExecutionRequestStory): ExecutionRequest {
-  const { decisions: _, step_attempts: __, ...request } = story
+  const { decisions: _, step_attempts: __, validations: ___, ...request } = story
   return request
 }
 

@@ -17,7 +17,7 @@ const part = <P extends TProperties>(schemaName: string, properties: P, descript
 export const AppKind = words(
   'AppKind',
   ['tool', 'validator', 'analyzer'],
-  'What an app is for. Any kind may do what its capabilities list.',
+  'What an app is for. Any kind may do what its capabilities list. Named in `validate_with`, an analyzer only reports, and every other kind has to succeed.',
 )
 export type AppKind = Static<typeof AppKind>
 
@@ -168,7 +168,11 @@ export const RoutingRule = part(
         'Who takes over, in order, when the chosen app has failed, and while open circuits keep those away that the rule selects.',
       ),
     ),
-    validate_with: Type.Optional(strings('Who checks the work.')),
+    validate_with: Type.Optional(
+      strings(
+        'Who looks at the work once it is done. It succeeds only if all of them do, but for apps of the kind analyzer, which only report.',
+      ),
+    ),
   },
   'A rule: tasks that match go to one of its apps. The first that matches and has one decides.',
 )

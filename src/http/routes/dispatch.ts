@@ -134,7 +134,7 @@ function completions(app: App, { orchestrator }: RouteDeps): void {
     ...ending(
       'completeExecutionRequest',
       'Report success',
-      '`claimed` → `succeeded`; its attempt succeeds with it. With `claim_next` the next request is claimed in the same transaction.',
+      '`claimed` → `succeeded`; its attempt succeeds with it. If somebody has to look at the work first, `claimed` → `blocked`: its validators are queued, and it succeeds when they have. With `claim_next` the next request is claimed in the same transaction.',
       {
         schema: ref(CompletedRequest),
         body: ref(CompleteExecutionRequest),
@@ -160,7 +160,7 @@ function completions(app: App, { orchestrator }: RouteDeps): void {
   const failExecutionRequest = ending(
     'failExecutionRequest',
     'Report a failure',
-    'The attempt failed. The request is tried again after a while, or `failed` where that is of no use or a limit is reached: `stop_reason` says which.',
+    'The attempt failed. The request is tried again after a while, or `failed` where that is of no use or a limit is reached: `stop_reason` says which. Of a validator the class `tool_error` is its verdict, and final: the work that it looked at has failed.',
     { schema: ref(ExecutionRequest), body: ref(FailExecutionRequest) },
   )
   app.post(

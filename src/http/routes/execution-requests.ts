@@ -71,7 +71,7 @@ function oneRequest(app: App, { orchestrator, reads }: RouteDeps): void {
       tag,
       summary: 'Read an execution request',
       description:
-        'The request as it is now, with its version as `ETag`, and all that has happened to it: every decision about it, and every attempt.',
+        'The request as it is now, with its version as `ETag`, and all that has happened to it: every decision about it, every attempt, and every validator with its verdict.',
       problems: ['execution_request_not_found'],
     },
     ref(ExecutionRequestStory),
@@ -94,7 +94,7 @@ function oneRequest(app: App, { orchestrator, reads }: RouteDeps): void {
       tag,
       summary: 'Cancel an execution request',
       description:
-        '`blocked` or `queued` → `canceled`. A run whose completion is `auto` ends with its last request.',
+        '`blocked` or `queued` → `canceled`, and with it the validators that look at it; of a claimed one the worker is asked to stop. To cancel a validator fails the validation. A run whose completion is `auto` ends with its last request.',
       problems: ['execution_request_not_found', 'transition_refused'],
     },
     { status: 200, schema: ref(ExecutionRequest), matches: 'the request' },

@@ -1,21 +1,9 @@
-import type {
-  Change,
-  Lease,
-  Queue,
-  QueueScope,
-  QueueTool,
-  ReadyRequest,
-  RunBook,
-  Scope,
-  Snapshot,
-  Surroundings,
-  ToolBook,
-  WorkerBook,
-} from '../../domain/decision.ts'
+import type { Change, Lease, RunBook, Scope, Snapshot, ToolBook, WorkerBook } from '../../domain/decision.ts'
 import type { ExecutionRequest } from '../../contract/execution-request.ts'
 import { LIMITS } from '../../contract/limits.ts'
 import { rankOf } from '../../domain/claim.ts'
 import type { CompiledRouter } from '../../domain/compiled-router.ts'
+import type { Queue, QueueScope, QueueTool, ReadyRequest, Surroundings } from '../../domain/queue-facts.ts'
 import { unknownTool } from '../../domain/tool.ts'
 import { barredReader } from './barred.ts'
 import type { Connection } from './connection.ts'
@@ -188,7 +176,7 @@ function dueReader(db: Connection) {
   const stranded = prepareRaw(
     db,
     `SELECT execution_request_id FROM execution_requests INDEXED BY execution_requests_stranded
-     WHERE state = 'blocked' AND waiting_for = 0 AND created_at <= ? ORDER BY created_at LIMIT ? + 0`,
+     WHERE state = 'blocked' AND waiting_for = 0 AND tool_id IS NULL AND created_at <= ? ORDER BY created_at LIMIT ? + 0`,
   )
   const available = prepareRaw(
     db,
@@ -212,7 +200,7 @@ function dueReader(db: Connection) {
        SELECT min(min(lease_expires_at, attempt_expires_at)) AS instant FROM leases
        UNION ALL SELECT min(queue_expires_at) FROM execution_requests WHERE queue_expires_at IS NOT NULL
        UNION ALL SELECT min(created_at) FROM execution_requests INDEXED BY execution_requests_stranded
-         WHERE state = 'blocked' AND waiting_for = 0
+         WHERE state = 'blocked' AND waiting_for = 0 AND tool_id IS NULL
        UNION ALL SELECT min(available_at) FROM execution_requests INDEXED BY execution_requests_available
          WHERE state = 'queued' AND available_at > created_at AND available_at > ?
        UNION ALL SELECT min(paused_until) FROM tools INDEXED BY tools_paused WHERE paused_until > ?

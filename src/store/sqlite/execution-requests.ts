@@ -1,13 +1,21 @@
+import type { Assignment } from '../../contract/assignment.ts'
 import type {
-  Assignment,
   ExecutionRequest,
   ExecutionRequestDocument,
   RequestProgress,
 } from '../../contract/execution-request.ts'
 import type { PlanPlace } from '../../contract/plan-place.ts'
+import type { ValidatedWork } from '../../contract/validation.ts'
 import { rankOf } from '../../domain/claim.ts'
 import type { Connection } from './connection.ts'
 import { type Cell, type Row, narrowUpdate, placeholders, prepareRaw } from './table.ts'
+
+/** What a validator looks at, in the order of `encodeValidates` and `decodeValidates`. */
+const VALIDATES = [
+  'validates_execution_request_id',
+  'validates_step_attempt_id',
+  'validates_required',
+] as const
 
 /** What never changes of a request, in the order of `encodeFixed` and `decode`. */
 const FIXED = [
@@ -19,6 +27,7 @@ const FIXED = [
   'created_at',
   'task_id',
   'plan',
+  ...VALIDATES,
 ] as const
 
 /** What the machine changes, in the order of `encodeProgress` and `decodeProgress`. */
@@ -29,6 +38,7 @@ const PROGRESS = [
   'tool_id',
   'command',
   'args',
+  'validators',
   'attempts',
   'tool_attempts',
   'fence',
@@ -40,12 +50,14 @@ const PROGRESS = [
   'queue_expires_at',
   'cancel_requested_at',
   'cancel_reason',
+  'validation_error',
   'updated_at',
   'ended_at',
   'version',
 ] as const
 
-export const PROGRESS_COLUMNS = PROGRESS
+/** What `decodeProgressOf` reads. */
+export const PROGRESS_COLUMNS = ['execution_request_id', 'run_id', ...VALIDATES, ...PROGRESS]
 export const REQUEST_COLUMNS = [...FIXED, ...PROGRESS]
 
 const encodeFixed = (request: ExecutionRequest, document: ExecutionRequestDocument): Cell[] => [
@@ -57,7 +69,14 @@ const encodeFixed = (request: ExecutionRequest, document: ExecutionRequestDocume
   request.created_at,
   request.task_id,
   request.plan === null ? null : JSON.stringify(request.plan),
+  ...encodeValidates(request),
 ]
+
+const NO_VALIDATOR: Cell[] = [null, null, null]
+const encodeValidates = ({ validates }: ExecutionRequest): Cell[] =>
+  validates === null
+    ? NO_VALIDATOR
+    : [validates.execution_request_id, validates.step_attempt_id, validates.required ? 1 : 0]
 
 const encodeProgress = ({ assignment, ...request }: RequestProgress): Cell[] => [
   request.state,
@@ -66,6 +85,7 @@ const encodeProgress = ({ assignment, ...request }: RequestProgress): Cell[] => 
   assignment?.tool_id ?? null,
   assignment?.command ?? null,
   assignment === null ? null : JSON.stringify(assignment.args),
+  assignment === null || assignment.validators.length === 0 ? null : JSON.stringify(assignment.validators),
   request.attempts,
   request.tool_attempts,
   request.fence,
@@ -77,6 +97,7 @@ const encodeProgress = ({ assignment, ...request }: RequestProgress): Cell[] => 
   request.queue_expires_at,
   request.cancel_requested_at,
   request.cancel_reason,
+  request.validation_error === null ? null : JSON.stringify(request.validation_error),
   request.updated_at,
   request.ended_at,
   request.version,
@@ -88,21 +109,22 @@ const decodeProgress = (row: Row, at: number) =>
     state: row[at],
     stop_reason: row[at + 1],
     assignment: decodeAssignment(row, at + 2),
-    attempts: row[at + 6],
-    tool_attempts: row[at + 7],
-    fence: row[at + 8],
-    worker_id: row[at + 9],
-    rejected_by: JSON.parse(row[at + 10] as string) as string[],
-    sequence: row[at + 11],
-    step_attempt_id: row[at + 12],
-    available_at: row[at + 13],
-    queue_expires_at: row[at + 14],
-    cancel_requested_at: row[at + 15],
-    cancel_reason: row[at + 16],
-    updated_at: row[at + 17],
-    ended_at: row[at + 18],
-    version: row[at + 19],
-  }) as Omit<RequestProgress, 'request_id' | 'run_id'>
+    attempts: row[at + 7],
+    tool_attempts: row[at + 8],
+    fence: row[at + 9],
+    worker_id: row[at + 10],
+    rejected_by: JSON.parse(row[at + 11] as string) as string[],
+    sequence: row[at + 12],
+    step_attempt_id: row[at + 13],
+    available_at: row[at + 14],
+    queue_expires_at: row[at + 15],
+    cancel_requested_at: row[at + 16],
+    cancel_reason: row[at + 17],
+    validation_error: row[at + 18] === null ? null : (JSON.parse(row[at + 18] as string) as unknown),
+    updated_at: row[at + 19],
+    ended_at: row[at + 20],
+    version: row[at + 21],
+  }) as Omit<RequestProgress, 'request_id' | 'run_id' | 'validates'>
 
 const decodeAssignment = (row: Row, at: number): Assignment | null =>
   row[at] === null
@@ -112,6 +134,7 @@ const decodeAssignment = (row: Row, at: number): Assignment | null =>
         tool_id: row[at + 1],
         command: row[at + 2],
         args: JSON.parse(row[at + 3] as string) as unknown,
+        validators: row[at + 4] === null ? [] : (JSON.parse(row[at + 4] as string) as unknown),
       } as Assignment)
 
 export const decodeRequest = (row: Row): ExecutionRequest => ({
@@ -119,6 +142,7 @@ export const decodeRequest = (row: Row): ExecutionRequest => ({
   content_hash: row[4] as string,
   run_id: row[1] as string,
   plan: decodePlan(row[7]),
+  validates: decodeValidates(row, 8),
   created_at: row[5] as string,
   ...decodeProgress(row, FIXED.length),
 })
@@ -126,11 +150,22 @@ export const decodeRequest = (row: Row): ExecutionRequest => ({
 export const decodePlan = (cell: Cell | undefined): PlanPlace | null =>
   cell == null ? null : (JSON.parse(cell as string) as PlanPlace)
 
-/** Of a row that begins with the two ids. */
+/** `at` is where the columns of VALIDATES begin. */
+const decodeValidates = (row: Row, at: number): ValidatedWork | null =>
+  row[at] === null
+    ? null
+    : {
+        execution_request_id: row[at] as string,
+        step_attempt_id: row[at + 1] as string,
+        required: row[at + 2] === 1,
+      }
+
+/** Of a row of PROGRESS_COLUMNS. */
 export const decodeProgressOf = (row: Row): RequestProgress => ({
   request_id: row[0] as string,
   run_id: row[1] as string,
-  ...decodeProgress(row, 2),
+  validates: decodeValidates(row, 2),
+  ...decodeProgress(row, 2 + VALIDATES.length),
 })
 
 export function executionRequestsTable(db: Connection) {
@@ -140,7 +175,7 @@ export function executionRequestsTable(db: Connection) {
   )
   const open = prepareRaw(
     db,
-    `SELECT execution_request_id, run_id, ${PROGRESS.join(', ')} FROM execution_requests
+    `SELECT ${PROGRESS_COLUMNS.join(', ')} FROM execution_requests
      WHERE run_id = +? AND ended_at IS NULL ORDER BY execution_request_id`,
   )
   const insert = db.prepare<[Row]>(

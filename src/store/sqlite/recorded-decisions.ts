@@ -46,7 +46,11 @@ export function* backtestSteps(
   const next = db.transaction(() => {
     const found = recorded.from(low, high)
     const looked = found.slice(0, left)
-    for (const each of looked) if (passes(each)) addDecision(test, ...recorded.whole(each))
+    for (const each of looked) {
+      if (!passes(each)) continue
+      const [decision, outcome] = recorded.whole(each)
+      if (isChoice(decision)) addDecision(test, decision, outcome)
+    }
     return { found, looked }
   })
   for (;;) {
@@ -58,6 +62,9 @@ export function* backtestSteps(
     yield
   }
 }
+
+/** A validator is named, whatever the configuration would choose. */
+const isChoice = ({ inputs }: Recorded): boolean => inputs.validated_decision_id === undefined
 
 interface Found {
   route_decision_id: string

@@ -1,6 +1,7 @@
 import type { CircuitThresholds } from '../../domain/circuit.ts'
 import type { CompiledRouter } from '../../domain/compiled-router.ts'
-import type { Change, FallbackBook, Routing, Scope, Snapshot, ToolBook } from '../../domain/decision.ts'
+import type { Change, Routing, Scope, Snapshot, ToolBook } from '../../domain/decision.ts'
+import type { FallbackBook } from '../../domain/fallback-facts.ts'
 import { seesRoute } from '../../domain/route-decision.ts'
 import { unknownTool } from '../../domain/tool.ts'
 import type { RequestProgress } from '../../contract/execution-request.ts'

@@ -28,6 +28,7 @@ import { runsTable } from './runs.ts'
 import { stepAttemptsTable } from './step-attempts.ts'
 import { stepList } from './step-list.ts'
 import { loadPlan, mayRoute, taskNeeds } from './task-needs.ts'
+import { loadValidation, validations } from './validations.ts'
 import { workerReads } from './worker-list.ts'
 
 export interface SqliteStoreOptions {
@@ -104,22 +105,15 @@ const tablesOf = (db: Connection) => ({
   steps: stepAttemptsTable(db),
   requests: executionRequestsTable(db),
   needs: taskNeeds(db),
+  validations: validations(db),
   events: eventsTable(db),
   keys: idempotencyKeysTable(db),
   router: routerTables(db),
   dispatch: dispatchTables(db),
 })
 
-function loader({
-  runs,
-  steps,
-  requests,
-  needs,
-  events,
-  keys,
-  router,
-  dispatch,
-}: Tables): (scope: Scope) => Snapshot {
+function loader(tables: Tables): (scope: Scope) => Snapshot {
+  const { runs, steps, requests, needs, events, keys, router, dispatch } = tables
   return (scope) => {
     const beside = besideOf({ runs, requests, router })
     const { execution_request_id, newest_at } = scope
@@ -129,7 +123,9 @@ function loader({
     const run_id = scope.run_id ?? step_attempt?.run_id ?? request?.run_id
     const run = run_id === undefined ? null : runs.get(run_id)
     const plan = loadPlan(needs, scope, { request, run_id }, beside.getTool)
-    const routing = mayRoute(scope, request, plan) ? ({ routing: 'active' } as const) : {}
+    const validation = loadValidation(tables, scope, request)
+    const decides = validation.named_by !== null || mayRoute(scope, request, validation.work?.plan ?? plan)
+    const routing = decides ? ({ routing: 'active' } as const) : {}
     const sequence = newest_at === 'step' ? step_attempt?.sequence : newest_at
     const asks = scope.open === true && run !== null ? run : null
     const ends = scope.system !== undefined && step_attempt?.state === 'running' ? step_attempt : null
@@ -145,6 +141,7 @@ function loader({
       tools,
       thresholds: ends === null ? null : thresholdsOf(beside.activeRouter(), ends),
       plan,
+      validation,
       newest: run === null || sequence === undefined ? null : steps.newest(run_id!, sequence),
       system: asksSystem(scope, tools, router) ? events.systemHead() : null,
       ...loadRouter(router, { ...scope, ...routing }),
@@ -216,7 +213,8 @@ function apply({ runs, steps, requests, needs, router, dispatch }: Tables, chang
   }
 }
 
-function readsOf(db: Connection, { runs, steps, requests, dispatch, router }: Tables): LedgerReads {
+function readsOf(db: Connection, tables: Tables): LedgerReads {
+  const { runs, steps, requests, dispatch, router } = tables
   const workers = workerReads(db, dispatch)
   const lists = {
     runs: runList(db),
@@ -248,7 +246,9 @@ function readsOf(db: Connection, { runs, steps, requests, dispatch, router }: Ta
         if (request === null || !sees(viewer, request.project_id)) return null
         const { run_id, sequence } = request
         const step_attempts = sequence === null ? [] : steps.toldOf(run_id, sequence)
-        return { ...request, decisions: router.routes.toldOf(execution_request_id), step_attempts }
+        const decisions = router.routes.toldOf(execution_request_id)
+        const told = tables.validations.toldOf(execution_request_id)
+        return { ...request, decisions, step_attempts, validations: told }
       }),
     getWorker: (worker_id, viewer) => reading(() => workers.get(worker_id, viewer)),
     listWorkers: (query, viewer) => reading(() => workers.list(query, viewer)),

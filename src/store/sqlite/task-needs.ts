@@ -61,7 +61,7 @@ function dependentsReader(db: Connection) {
        UNION
        SELECT n.execution_request_id FROM below b JOIN task_needs n ON n.needs_id = b.execution_request_id
      )
-     SELECT r.execution_request_id, r.run_id, ${PROGRESS_COLUMNS.map((column) => `r.${column}`).join(', ')}
+     SELECT ${PROGRESS_COLUMNS.map((column) => `r.${column}`).join(', ')}
      FROM below b CROSS JOIN execution_requests r ON r.execution_request_id = b.execution_request_id
      WHERE r.state = 'blocked'`,
   )
@@ -191,4 +191,7 @@ export const mayRoute = (
 ): boolean =>
   dependents === 'next'
     ? plan.dependents.some(isReady)
-    : dependents === 'all' && request?.state === 'blocked' && plan.waiting_for === 0
+    : dependents === 'all' &&
+      request?.state === 'blocked' &&
+      plan.waiting_for === 0 &&
+      request.assignment === null

@@ -19,12 +19,16 @@ describe('the execution request machine', () => {
         'unblock',
         'reassign',
         'claim',
+        'validate',
         'succeed',
         'requeue',
         'fail',
         'expire',
         'cancel',
         'confirm_cancel',
+        'accept',
+        'send_back',
+        'refuse',
       ],
     ])
   })

@@ -13,6 +13,7 @@ type Bounds = {
 const bounded = ({ attempts = 1, ...bounds }: Bounds = {}) => ({
   tool_attempts: attempts,
   created_at: NOW,
+  validates: null,
   routing: {
     strategy: 'fixed' as const,
     excluded_tools: [],

@@ -17,6 +17,11 @@ const two: Record<string, AppFacts> = { aider: {}, codex: {} }
 const withRules = (...rules: Rule[]) => aConfig({ apps: two, rules })
 const withRule = (rule: Partial<RoutingRule>) =>
   withRules({ id: 'edits', select_from: ['aider', 'codex'], ...rule })
+const withValidators = (apps: Record<string, AppFacts>, validate_with: string[]) =>
+  aConfig({
+    apps: { aider: {}, ...apps },
+    rules: [{ id: 'edits', select_from: ['aider'], validate_with }],
+  })
 const withApp = (app: object) => ({
   ...withRules({ id: 'edits', select_from: ['aider', 'codex'] }),
   apps: { codex: anApp(), aider: { ...anApp(), ...app } },
@@ -431,11 +436,18 @@ describe('warnings, each with its place', () => {
       /one turn/,
     ],
     [
-      'validators, which nothing runs yet',
-      withRule({ select_from: ['aider'], validate_with: ['codex'] }),
-      'validate_with_deferred',
-      `${RULE}/validate_with`,
-      /Nothing runs them yet/,
+      'a validator that is a tool',
+      withValidators({ codex: {} }, ['codex']),
+      'validates_as_tool',
+      `${RULE}/validate_with/0`,
+      /has to succeed all the same/,
+    ],
+    [
+      'a validator that a rule lists twice',
+      withValidators({ codex: { kind: 'validator' } }, ['codex', 'codex']),
+      'listed_twice',
+      `${RULE}/validate_with/1`,
+      /looks once/,
     ],
   ]
   it.each(cases)('%s', (_, document, code, pointer, detail) => {

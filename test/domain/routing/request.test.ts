@@ -52,6 +52,7 @@ describe('an execution request', () => {
       tool_id: 'aider',
       command: 'program',
       args: ['--do', '{prompt}'],
+      validators: [],
     })
   })
 
