@@ -1,4 +1,6 @@
 import type { Scenario } from './journeys.ts'
+import { type PlanSample, planFigures } from './plan-figures.ts'
+import { SHAPES } from './plan-shapes.ts'
 import type { Kind } from './server.ts'
 
 /** A server that a load is put on. */
@@ -100,6 +102,7 @@ type Of =
   | { load: LoadName; value: keyof Sample; over: SideName; under: SideName | null }
   | { load: 'start'; value: keyof StartSample; over: 'durable'; under: 'no-op' }
   | { load: 'backtest'; value: keyof BacktestSample; over: 'durable'; under: null }
+  | { load: 'plans'; value: keyof PlanSample; over: 'durable'; under: null }
   | { load: 'waiting'; value: keyof WaitingSample; over: 'durable'; under: null }
 
 export type Figure = Of & {
@@ -228,6 +231,7 @@ export const FIGURES: readonly Figure[] = [
     must: 0.9,
     goal: 0.9,
   },
+  ...SHAPES.flatMap(planFigures),
   {
     name: 'waiting',
     title: 'statements while 500 claims wait 10 s for work',

@@ -12,6 +12,7 @@ import {
   type SideName,
   type WaitingSample,
 } from './plan.ts'
+import type { PlanSample } from './plan-figures.ts'
 import { canPin } from './processes.ts'
 import { type Finding, figureTable, find, median, rawTable, startTable } from './report.ts'
 import type { Starts } from './start.ts'
@@ -20,6 +21,7 @@ export interface Everything {
   measured: Map<LoadName, Measured>
   starts: Starts | null
   backtests: BacktestSample[] | null
+  plans: PlanSample[] | null
   waiting: WaitingSample[] | null
   rounds: number
   round_ms: number
@@ -56,13 +58,14 @@ const flat = ({ figure: { name, title, must, goal, better }, ...finding }: Findi
 /** A value of both sides of a figure, round by round. */
 function valuesOf(
   figure: Figure,
-  { measured, starts, backtests, waiting }: Everything,
+  { measured, starts, backtests, plans, waiting }: Everything,
 ): [number[], number[] | null] {
   if (figure.load === 'start') {
     const of = (side: keyof Starts) => starts?.[side].map((sample) => sample[figure.value]) ?? []
     return [of(figure.over), of(figure.under)]
   }
   if (figure.load === 'backtest') return [backtests?.map((sample) => sample[figure.value]) ?? [], null]
+  if (figure.load === 'plans') return [plans?.map((sample) => sample[figure.value]) ?? [], null]
   if (figure.load === 'waiting') return [waiting?.map((sample) => sample[figure.value]) ?? [], null]
   const of = (side: SideName) => valuesIn(measured, figure.load, side, figure.value)
   const over = of(figure.over).map((value) => value / (figure.requests_each ?? 1))
@@ -123,7 +126,7 @@ function notesOn({ measured, isWhole }: Everything): string[] {
 }
 
 function writeResults(
-  { measured, starts, backtests, waiting, rounds, round_ms, isWhole }: Everything,
+  { measured, starts, backtests, plans, waiting, rounds, round_ms, isWhole }: Everything,
   found: object,
 ): void {
   const results = {
@@ -137,6 +140,7 @@ function writeResults(
     loads: Object.fromEntries([...measured].map(([load, { samples }]) => [load, mapSides(samples)])),
     starts: starts === null ? null : mapSides(starts),
     backtests,
+    plans,
     waiting,
   }
   // A part must not take the place of the whole.

@@ -10,6 +10,7 @@ import { FIGURES, type Figure, LOADS, type LoadName, NO_OP_FLOOR, type SideName 
 import { CLIENT_CORE, isAlive, kill, pinSelf, startPinned } from './processes.ts'
 import { recordAnswers } from './records.ts'
 import { conclude } from './results.ts'
+import { measurePlans } from './plans.ts'
 import { measureStarts } from './start.ts'
 import { storedQueue } from './stored-queue.ts'
 import { storedReads } from './stored-reads.ts'
@@ -22,7 +23,7 @@ const HELP = `Usage: npm run bench -- [--quick] [--only NAME,…]
   --only   only the figures whose names begin so:
            ${FIGURES.map(({ name }) => name).join('\n           ')}
 
-The whole takes about twelve minutes on two quiet cores, and two or three more the first time, when it loads a
+The whole takes about thirteen minutes on two quiet cores, and two or three more the first time, when it loads a
 million runs and fills a queue. Leave the machine alone meanwhile.
 `
 
@@ -57,10 +58,11 @@ async function bench(figures: readonly Figure[]): Promise<number> {
   await kill(workshop.client)
   const backtests = figures.some(({ load }) => load === 'backtest') ? await measureBacktests(workshop) : null
   const waiting = figures.some(({ load }) => load === 'waiting') ? await measureWaiting(workshop) : null
+  const plans = figures.some(({ load }) => load === 'plans') ? await measurePlans(workshop) : null
   const starts = figures.some(({ load }) => load === 'start') ? await startsOf(workshop, built) : null
   progress('')
   const { rounds, round_ms } = workshop
-  return conclude(figures, { measured, starts, backtests, waiting, rounds, round_ms, isWhole })
+  return conclude(figures, { measured, starts, backtests, plans, waiting, rounds, round_ms, isWhole })
 }
 
 /** A folder of this process, gone with it; and what others left behind that were killed. */
@@ -98,7 +100,7 @@ async function openWorkshop(built: Build, scratch: string): Promise<Workshop> {
 function loadsOf(figures: readonly Figure[]): Map<LoadName, SideName[]> {
   const loads = new Map<LoadName, SideName[]>()
   for (const { load, over, under } of figures) {
-    if (load === 'start' || load === 'backtest' || load === 'waiting') continue
+    if (load === 'start' || load === 'backtest' || load === 'plans' || load === 'waiting') continue
     const floor = load === NO_OP_FLOOR.load ? ([NO_OP_FLOOR.over, NO_OP_FLOOR.under] as const) : []
     const sides = [...(loads.get(load) ?? []), over, ...(under === null ? [] : [under]), ...floor]
     loads.set(load, [...new Set(sides)])

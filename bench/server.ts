@@ -2,6 +2,7 @@
 // but for what a figure is about.
 import { readFileSync } from 'node:fs'
 import type { AddressInfo } from 'node:net'
+import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { parseArgs } from 'node:util'
 import { pino } from 'pino'
 import { createClock } from '../src/clock.ts'
@@ -22,7 +23,13 @@ import { decidePurely, prepareRouter } from './router.ts'
 /** `single` commits every write by itself; `bare` is Fastify without the product. */
 export type Kind = 'durable' | 'single' | 'no-op' | 'bare'
 
-export type Question = 'commits' | 'audit' | 'decide' | 'statements' | { queue: number }
+export type Question = 'commits' | 'audit' | 'decide' | 'statements' | 'turns' | { queue: number }
+
+/** Since the question was asked last: how long its event loop stood still at once, and what it used. */
+export interface Turns {
+  longest_ms: number
+  cpu_ms: number
+}
 
 /** How long it decides when it is asked to. */
 const DECIDE_MS = 500
@@ -51,6 +58,7 @@ const ANSWERS: Record<Exclude<Question, object>, () => unknown> = {
   audit: () => ledger?.audit(),
   decide: () => ({ per_s: decidePurely(DECIDE_MS) }),
   statements: () => ({ statements: ledger?.statements?.() ?? NaN }),
+  turns: turnsSince(),
 }
 const clock = createClock(null)
 const entropy = createEntropy()
@@ -63,6 +71,20 @@ answer(({ question }: { question: Question }) =>
   typeof question === 'object' ? fillQueue(question.queue) : ANSWERS[question](),
 )
 process.send?.({ port: (app.server.address() as AddressInfo).port })
+
+/** It watches from the first question on: a timer every millisecond would cost the others something. */
+function turnsSince(): () => Turns {
+  const delays = monitorEventLoopDelay({ resolution: 1 })
+  let before = process.cpuUsage()
+  return () => {
+    delays.enable()
+    const { user, system } = process.cpuUsage(before)
+    const turns = { longest_ms: delays.max / 1e6, cpu_ms: (user + system) / 1_000 }
+    before = process.cpuUsage()
+    delays.reset()
+    return turns
+  }
+}
 
 /** Up to that depth: what a load has worked off. A server that keeps none has nothing to fill. */
 async function fillQueue(depth: number): Promise<void> {

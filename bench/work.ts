@@ -93,7 +93,7 @@ const TOKEN = '"lease_token":"'
 const NEXT = '"next":{'
 
 /** Searched for, not parsed: the client must not cost as much as the server. Quotes in values are escaped. */
-function heldIn(body: string, step: WorkStep): Held | null {
+export function heldIn(body: string, step: WorkStep): Held | null {
   const next = step === 'claim' ? 0 : body.indexOf(NEXT)
   const id = next === -1 ? -1 : body.indexOf(ID, next)
   const token = body.lastIndexOf(TOKEN)
