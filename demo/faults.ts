@@ -18,33 +18,27 @@ export function faultsOf({ run, plan, tasks, summary, chain, written }: Report):
 }
 
 function taskFaults(task: TaskReport): string[] {
-  const { request, attempts, tries } = task
+  const { request, attempts, plan } = task
   const { task_id } = request
   const last = attempts.at(-1)
   if (request.state !== 'succeeded')
     return [`${task_id} ${request.state} (${request.stop_reason}). ${last?.error_log ?? ''}`.trim()]
-  const tools = attempts.map(({ tool_id }) => tool_id)
-  const states = attempts.map(({ state }) => state)
-  const due = tries.map((_, index) => (index === tries.length - 1 ? 'succeeded' : 'failed'))
+  const were = attempts.map(({ tool_id, state }) => `${tool_id}: ${state}`)
   return [
-    ...(isDeepStrictEqual([tools, states], [tries, due])
+    ...(isDeepStrictEqual(were, plan.attempts)
       ? []
-      : [`${task_id} was tried by ${tools.join(', ')}, and has to be tried by ${tries.join(', ')}.`]),
+      : [`${task_id} had the attempts ${were.join(', ')}, and has to have ${plan.attempts.join(', ')}.`]),
     ...decisionFaults(task),
   ]
 }
 
 function decisionFaults(task: TaskReport): string[] {
-  const { request, decisions, tries } = task
+  const { request, decisions, validator_decisions } = task
   const { task_id } = request
-  const tools = decisions.map(({ tool_id }) => tool_id)
-  const due = tries.filter((tool_id, index) => tool_id !== tries[index - 1])
   return [
     ...(isAsExplained(task) ? [] : [`${task_id} was not decided as it was explained before.`]),
-    ...(isDeepStrictEqual(tools, due) && isOneStory(decisions)
-      ? []
-      : [`${task_id} was given to ${tools.join(', then ')}, and has to be given to ${due.join(', then ')}.`]),
-    ...(decisions.every(({ is_identical }) => is_identical)
+    ...(isOneStory(decisions) ? [] : [`The decisions on ${task_id} do not name each other.`]),
+    ...([...decisions, ...validator_decisions].every(({ is_identical }) => is_identical)
       ? []
       : [`A decision on ${task_id} came out differently when made again.`]),
   ]
@@ -102,8 +96,8 @@ function countFaults(
 
 /** The join has to have what all that it waited for have found. */
 function reportFaults(tasks: readonly TaskReport[], written: string | null): string[] {
-  const join = tasks.find(({ task, request }) => task.kind === 'report' && request.state === 'succeeded')
-  const needs = join?.task.depends_on ?? []
+  const join = tasks.find(({ plan, request }) => plan.task.kind === 'report' && request.state === 'succeeded')
+  const needs = join?.plan.task.depends_on ?? []
   return needs
     .filter((task_id) => written === null || !written.includes(`\n## ${task_id}: `))
     .map((task_id) => `The report has nothing of ${task_id}.`)

@@ -11,8 +11,8 @@ export interface Options {
 const ABOUT =
   'Starts a server with a new data directory and a worker, and has them carry out a plan of real work on this ' +
   'repository: types, lint, tests and more, several at a time in one run, and a report of it all. One tool has to be ' +
-  'tried again, and one keeps failing, so that another one takes over. Ends with what was done, by which tool and why, ' +
-  "and with the run's events verified."
+  'tried again, one keeps failing, so that another one takes over, and a validator rejects the report once. Ends ' +
+  "with what was done, by which tool and why, and with the run's events verified."
 
 const AFTER_HELP = `
 Exit codes:

@@ -1,7 +1,7 @@
 import type { RunPlan } from '../src/contract/run-plan.ts'
 import type { StepAttempt } from '../src/contract/step.ts'
 import { drawPlan } from './drawing.ts'
-import { type Replayed, type Report, type TaskReport, mostAtOnce } from './report.ts'
+import { type Report, type TaskReport, mostAtOnce } from './report.ts'
 import { secondsOf } from './view.ts'
 
 export function reportText(report: Report): string {
@@ -31,7 +31,7 @@ function planLines({ nodes, critical_path }: RunPlan): string[] {
 
 function closingLines({ run, tasks, summary, chain }: Report): string[] {
   const { total, failed, retries, fallbacks } = summary.step_attempts
-  const decisions = tasks.flatMap((task) => task.decisions)
+  const decisions = tasks.flatMap((task) => [...task.decisions, ...task.validator_decisions])
   const identical = decisions.filter(({ is_identical }) => is_identical).length
   const verdict = chain.valid ? 'verified' : `broken at event ${chain.first_bad?.run_seq}`
   const replays = `${identical} came out the same when made again from their records`
@@ -46,21 +46,18 @@ function closingLines({ run, tasks, summary, chain }: Report): string[] {
 
 /** What was decided, and what came of it, in the order in which it happened. */
 function taskLines(task: TaskReport): string[] {
-  const { request, decisions } = task
-  const first = [`${request.task_id}: ${task.task.name}`, ...whyLines(task)]
-  if (decisions.length === 0)
+  const { plan, request, attempts } = task
+  const first = [`${request.task_id}: ${plan.task.name}`, ...whyLines(task)]
+  if (attempts.length === 0)
     return [...first, ...labeled('ended', `${request.state} (${request.stop_reason})`)]
-  return [...first, ...decisions.flatMap((_, index) => decisionLines(task, index))]
-}
-
-/** The words for the first decision stand above all of it. */
-function decisionLines({ decisions, attempts }: TaskReport, index: number): string[] {
-  const [decision, before] = [decisions[index]!, decisions[index - 1]]
-  const attemptsOf = ({ route_decision_id }: Replayed): StepAttempt[] =>
-    attempts.filter((each) => each.route_decision_id === route_decision_id)
-  const fallback =
-    before === undefined ? [] : fallbackLines(before, { decision, failed: attemptsOf(before).length })
-  return [...fallback, ...attemptsOf(decision).flatMap(attemptLines)]
+  return [
+    ...first,
+    ...attempts.flatMap((attempt, index) =>
+      attempt.execution_request_id === request.request_id
+        ? [...fallbackLines(task, index), ...attemptLines(`try ${attempt.attempt}`, attempt)]
+        : attemptLines('check', attempt),
+    ),
+  ]
 }
 
 /** In the words of the server. */
@@ -72,25 +69,32 @@ function whyLines({ explained, decisions: [decision] }: TaskReport): string[] {
     const label = isChosen ? 'why' : 'why not'
     return isOfInterest ? labeled(label, explained.sentences.candidates[index] ?? '') : []
   })
-  return [...labeled('why', explained.sentences.summary), ...candidates]
+  const validators = explained.validate_with.flatMap((tool_id) =>
+    labeled('why', `Rule ${explained.rule_id} validates the work with ${tool_id}.`),
+  )
+  return [...labeled('why', explained.sentences.summary), ...candidates, ...validators]
 }
 
-function fallbackLines(
-  { tool_id }: Replayed,
-  { decision, failed }: { decision: Replayed; failed: number },
-): string[] {
+/** Where an attempt is the first one of a tool that took over. */
+function fallbackLines({ decisions, attempts }: TaskReport, index: number): string[] {
+  const { route_decision_id, tool_id } = attempts[index]!
+  const before = attempts[index - 1]
+  const decision = decisions.find((each) => each.route_decision_id === route_decision_id)
+  if (before === undefined || before.route_decision_id === route_decision_id) return []
+  if (decision?.previous_decision_id !== before.route_decision_id) return []
+  const failed = attempts.filter((each) => each.route_decision_id === before.route_decision_id).length
   const times = failed === 1 ? 'once' : `${failed} times`
-  const next = decision.tool_id === null ? 'has nobody else' : `falls back to ${decision.tool_id}`
-  return labeled('why', `${tool_id} has failed ${times}: rule ${decision.rule_id} ${next}.`)
+  const { tool_id: other } = before
+  return labeled('why', `${other} has failed ${times}: rule ${decision.rule_id} falls back to ${tool_id}.`)
 }
 
-function attemptLines(attempt: StepAttempt): string[] {
-  const { attempt: number, tool_id, exit_code, stdout_tail, stderr_tail, error_log } = attempt
+function attemptLines(label: string, attempt: StepAttempt): string[] {
+  const { tool_id, exit_code, stdout_tail, stderr_tail, error_log } = attempt
   const took = attempt.ended_at === null ? '' : ` after ${secondsOf(spanOf(attempt))}`
   // Only where no program came to its own end is there more to read than what it printed.
   const printed = exit_code === null ? (error_log ?? '') : `${stdout_tail ?? ''}\n${stderr_tail ?? ''}`
   return [
-    `  try ${number}    ${tool_id}: ${endOf(attempt)}${took}`,
+    ...labeled(label, `${tool_id}: ${endOf(attempt)}${took}`),
     ...lastLines(printed).map((line) => `           | ${line}`),
   ]
 }

@@ -11,7 +11,8 @@ import type { DemoTask } from './tasks.ts'
 import type { Snapshot } from './watch.ts'
 
 /** A task that was handed in, with the words in which the server explained before where it would go. */
-export interface Submitted extends DemoTask {
+export interface Submitted {
+  plan: DemoTask
   request_id: string
   explained: ExplainResult
 }
@@ -21,9 +22,12 @@ export type Replayed = RouteDecision & { is_identical: boolean }
 
 export interface TaskReport extends Submitted {
   request: ExecutionRequestStory
+  /** In the order in which they began, those of its validators among them. */
   attempts: StepAttempt[]
   /** None where the task never became ready. */
   decisions: Replayed[]
+  /** Those about its validators. */
+  validator_decisions: Replayed[]
 }
 
 export interface Report extends Snapshot {
@@ -66,15 +70,25 @@ async function taskReport(
   submitted: Submitted,
   attempts: readonly StepAttempt[],
 ): Promise<TaskReport> {
-  const { request_id } = submitted
-  const request = await api.get<ExecutionRequestStory>(`/v1/execution-requests/${request_id}`)
+  const request = await storyOf(api, submitted.request_id)
+  const validators = await Promise.all(
+    request.validations.map(({ execution_request_id }) => storyOf(api, execution_request_id)),
+  )
+  const ids = [request, ...validators].map(({ request_id }) => request_id)
   return {
     ...submitted,
     request,
-    attempts: attempts.filter(({ execution_request_id }) => execution_request_id === request_id),
-    decisions: await Promise.all(request.decisions.map((each) => replayed(api, each.route_decision_id))),
+    attempts: attempts.filter(({ execution_request_id }) => ids.includes(execution_request_id ?? '')),
+    decisions: await replays(api, request),
+    validator_decisions: (await Promise.all(validators.map((each) => replays(api, each)))).flat(),
   }
 }
+
+const storyOf = (api: Api, request_id: string): Promise<ExecutionRequestStory> =>
+  api.get(`/v1/execution-requests/${request_id}`)
+
+const replays = (api: Api, { decisions }: ExecutionRequestStory): Promise<Replayed[]> =>
+  Promise.all(decisions.map(({ route_decision_id }) => replayed(api, route_decision_id)))
 
 async function replayed(api: Api, route_decision_id: string): Promise<Replayed> {
   const path = `/v1/routing/decisions/${route_decision_id}`

@@ -85,7 +85,7 @@ async function submit(api: Api, run_id: string): Promise<Submitted[]> {
   const plan = { tasks: TASKS.map(({ task }) => task) }
   const { tasks } = await api.post<SubmittedTasks>(`/v1/runs/${run_id}/tasks`, plan)
   return TASKS.map((task, index) => ({
-    ...task,
+    plan: task,
     request_id: tasks[index]!.execution_request_id,
     explained: explained[index]!,
   }))

@@ -6,8 +6,8 @@ export const PROJECT = { project_id: 'signalbox', phase_id: 'demo' }
 export interface DemoTask {
   /** As it is submitted. */
   task: PlanTask
-  /** Whose attempts it has to take, one after the other: all fail but the last one. */
-  tries: readonly string[]
+  /** Whose attempts it has to take, those of its validators among them, and how each has to end. */
+  attempts: readonly `${string}: ${'succeeded' | 'failed'}`[]
 }
 
 const prompt = (text: string): Pick<PlanTask, 'execution_request_template'> => ({
@@ -86,18 +86,27 @@ const report: PlanTask = {
  * what was found is brought together. Which tool does a task is for router_config.yaml to say.
  */
 export const TASKS: readonly DemoTask[] = [
-  { task: syntax, tries: ['node-check'] },
-  { task: types, tries: ['tsc'] },
-  { task: lint, tries: ['eslint'] },
-  { task: tests, tries: ['vitest'] },
-  { task: objects, tries: ['git-fsck'] },
-  { task: inventory, tries: ['git-stat'] },
+  { task: syntax, attempts: ['node-check: succeeded'] },
+  { task: types, attempts: ['tsc: succeeded'] },
+  { task: lint, attempts: ['eslint: succeeded'] },
+  { task: tests, attempts: ['vitest: succeeded'] },
+  { task: objects, attempts: ['git-fsck: succeeded'] },
+  { task: inventory, attempts: ['git-stat: succeeded'] },
   // Nobody has written the notes that its first tool reads, however often it looks.
-  { task: news, tries: ['git-notes', 'git-notes', 'git-log'] },
+  { task: news, attempts: ['git-notes: failed', 'git-notes: failed', 'git-log: succeeded'] },
   // Its tool has no index yet when it is asked for the first time.
-  { task: search, tries: ['find-word', 'find-word'] },
-  { task: lines, tries: ['lines'] },
-  { task: report, tries: ['write-report'] },
+  { task: search, attempts: ['find-word: failed', 'find-word: succeeded'] },
+  { task: lines, attempts: ['lines: succeeded'] },
+  {
+    task: report,
+    // The first report has no contents yet, and its validator wants them.
+    attempts: [
+      'write-report: succeeded',
+      'check-report: failed',
+      'write-report: succeeded',
+      'check-report: succeeded',
+    ],
+  },
 ]
 
 /** The same for whoever asks where a task would go. */

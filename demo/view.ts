@@ -44,12 +44,16 @@ const toolText = ({ tool_id }: PlanNode): string => (tool_id ?? '–').padEnd(12
 
 function stateText(node: PlanNode): string {
   const { state, attempts, blocked_by } = node
+  if (isValidated(node)) return 'waits for its validator'
   if (state === 'blocked') return `waits for ${blocked_by.join(', ')}`
   if (isTriedAgain(node)) return 'waits for its next attempt'
   // Those that have ended are counted.
   if (state === 'claimed') return attempts > 0 ? `running, attempt ${attempts + 1}` : 'running'
   return state
 }
+
+/** What waits for other tasks has no tool yet. */
+const isValidated = ({ state, tool_id }: PlanNode): boolean => state === 'blocked' && tool_id !== null
 
 const isTriedAgain = ({ state, attempts }: PlanNode): boolean => state === 'queued' && attempts > 0
 
@@ -76,8 +80,13 @@ function barLine({ total, done, percent, running, queued, blocked }: PlanProgres
   return `${bar} ${String(percent).padStart(3)} %  ${done} of ${total} done, ${rest}`
 }
 
+function lookOf(node: PlanNode): keyof typeof LOOKS {
+  if (isTriedAgain(node)) return 'again'
+  return isValidated(node) ? 'claimed' : node.state
+}
+
 function liveLine(node: PlanNode, width: number, hasColor: boolean): string {
-  const { mark, color } = LOOKS[isTriedAgain(node) ? 'again' : node.state]
+  const { mark, color } = LOOKS[lookOf(node)]
   const elapsed = node.duration_ms === null ? '' : secondsOf(node.duration_ms)
   const text = `${mark} ${node.task_id.padEnd(9)}  ${toolText(node)}  ${elapsed.padStart(7)}  ${stateText(node)}`
   const cut = `${text.padEnd(62)}  ${node.name}`.slice(0, width)

@@ -1,6 +1,7 @@
 // Writes down what the tasks that its own task needs have found: a section for each, with what its program printed as
 // the ledger has it. So a program needs to know nothing of those before it but where the server is.
-import { readFileSync, renameSync, writeFileSync } from 'node:fs'
+// The contents come from the headings that the pass before has noted, as with LaTeX: the first report has none.
+import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 
 const { SIGNALBOX_DEMO_URL: url, SIGNALBOX_DEMO_DIR: directory } = process.env
@@ -14,13 +15,14 @@ const { nodes } = await get(`/v1/runs/${run_id}/plan`)
 const { items: attempts } = await get(`/v1/runs/${run_id}/steps?limit=500`)
 
 const { needs } = nodes.find((node) => node.task_id === task_id)
-const sections = nodes.filter((node) => needs.includes(node.task_id)).map(sectionOf)
-const text = `# What was found\n\n${sections.join('\n')}`
-// Renamed into its place, so that nobody ever reads half of it.
-const file = join(directory, 'report.md')
-writeFileSync(`${file}.new`, text)
-renameSync(`${file}.new`, file)
-console.log(`report.md: ${sections.length} sections, ${text.split('\n').length - 1} lines`)
+const tasks = nodes.filter((node) => needs.includes(node.task_id))
+const noted = join(directory, 'headings.txt')
+const contents = existsSync(noted) ? `## Contents\n\n${readFileSync(noted, 'utf8')}\n` : ''
+const text = `# What was found\n\n${contents}${tasks.map(sectionOf).join('\n')}`
+write(noted, tasks.map((task) => `- ${headingOf(task)}\n`).join(''))
+write(join(directory, 'report.md'), text)
+const listed = contents === '' ? 'no contents yet' : 'contents'
+console.log(`report.md: ${listed}, ${tasks.length} sections, ${text.split('\n').length - 1} lines`)
 
 async function get(path) {
   const response = await fetch(url + path)
@@ -28,11 +30,21 @@ async function get(path) {
   return response.json()
 }
 
-function sectionOf({ task_id, name, execution_request_id }) {
+/** Renamed into its place, so that nobody ever reads half of it. */
+function write(file, text) {
+  writeFileSync(`${file}.new`, text)
+  renameSync(`${file}.new`, file)
+}
+
+function headingOf({ task_id, name }) {
+  return `${task_id}: ${name}`
+}
+
+function sectionOf(task) {
   const { tool_id, stdout_tail } = attempts.find(
-    (each) => each.execution_request_id === execution_request_id && each.state === 'succeeded',
+    (each) => each.execution_request_id === task.execution_request_id && each.state === 'succeeded',
   )
   const printed = (stdout_tail ?? '').trim().split('\n')
   const found = printed.map((line) => `    ${line}`.trimEnd()).join('\n')
-  return `## ${task_id}: ${name}\n\nBy ${tool_id}.\n\n${found.trim() === '' ? 'It had nothing to say.' : found}\n`
+  return `## ${headingOf(task)}\n\nBy ${tool_id}.\n\n${found.trim() === '' ? 'It had nothing to say.' : found}\n`
 }

@@ -53,6 +53,10 @@ const MIDDLE = aPlan([
   aNode({ state: 'succeeded', attempts: 1, duration_ms: 2_000 }),
   { ...test, attempts: 1, duration_ms: 100 },
 ])
+const VALIDATED = aPlan([
+  aNode({ state: 'blocked', attempts: 1, duration_ms: 1_900 }),
+  { ...test, state: 'blocked', tool_id: null, blocked_by: ['edit'] },
+])
 const FALLEN_BACK = aPlan([
   aNode({ state: 'succeeded', attempts: 1, duration_ms: 2_000 }),
   { ...test, tool_id: 'vitest', state: 'claimed', attempts: 2, duration_ms: 300 },
@@ -101,10 +105,11 @@ it('keeps each line within the width of the terminal', () => {
 })
 
 it('writes a line for each change where there is no terminal', () => {
-  const looks = written([BEGIN, BEGIN, MIDDLE, FALLEN_BACK], null)
+  const looks = written([BEGIN, BEGIN, VALIDATED, MIDDLE, FALLEN_BACK], null)
   expect(looks.map((text) => text.replaceAll(/^ +\d+\.\d s +/gm, '').split('\n'))).toEqual([
     ['0 of 2  edit       aider         running', '0 of 2  test       –             waits for edit', ''],
     [''],
+    ['0 of 2  edit       aider         waits for its validator', ''],
     [
       '1 of 2  edit       aider         succeeded',
       '1 of 2  test       pytest        waits for its next attempt',

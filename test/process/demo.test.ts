@@ -49,6 +49,7 @@ const TOOLS = [
   'find-word',
   'lines',
   'write-report',
+  'check-report',
 ]
 
 /** A file with these tools, and for all others a program that succeeds at once. */
@@ -65,9 +66,11 @@ const directoryIn = (printed: string): string => /with its data in (.+)\.$/m.exe
 const partOf = (printed: string, task_id: string): string =>
   new RegExp(`^${task_id}: .*\n(?:  .*\n)+`, 'm').exec(printed)![0]
 
-/** By whom it was tried, and how that ended. */
+/** By whom it was tried, or checked, and how that ended. */
 const triesIn = (printed: string, task_id: string): string[] =>
-  [...partOf(printed, task_id).matchAll(/^  try \d +(\S+: exit code \d+) after/gm)].map(([, end = '']) => end)
+  [...partOf(printed, task_id).matchAll(/^  (?:try \d|check) +(\S+: exit code \d+) after/gm)].map(
+    ([, end = '']) => end,
+  )
 
 /** With N for what differs from run to run; what stands in columns is as wide as before. */
 const normalised = (text: string): string =>
@@ -98,7 +101,7 @@ const shownLines = (): string[] => {
 const isPrinted = (line: string): boolean => line.startsWith('           | ')
 
 it(
-  'does real work, tries again what failed, falls back, and says who did what and why',
+  'does real work, tries again what failed or was rejected, falls back, and says who did what and why',
   { timeout: PATIENCE_MS },
   async () => {
     const { code, printed } = await startDemo().ended
@@ -116,7 +119,12 @@ it(
       news: ['git-notes: exit code 1', 'git-notes: exit code 1', 'git-log: exit code 0'],
       search: ['find-word: exit code 75', 'find-word: exit code 0'],
       lines: ['lines: exit code 0'],
-      report: ['write-report: exit code 0'],
+      report: [
+        'write-report: exit code 0',
+        'check-report: exit code 1',
+        'write-report: exit code 0',
+        'check-report: exit code 0',
+      ],
     })
     expect(partOf(printed, 'syntax')).toContain('tsc was eligible, and not chosen: another scores higher.')
     expect(partOf(printed, 'tests')).toMatch(/Tests +\d+ passed/)
@@ -126,13 +134,15 @@ it(
       'git-notes has failed 2 times: rule news falls back to git-log.',
     )
     expect(partOf(printed, 'search')).toContain('There was no index of the words yet.')
-    expect(partOf(printed, 'report')).toMatch(/report\.md: 7 sections, \d+ lines/)
+    expect(partOf(printed, 'report')).toContain('Rule report validates the work with check-report.')
+    expect(partOf(printed, 'report')).toContain('The contents do not name types, lint, tests,')
+    expect(partOf(printed, 'report')).toContain('The contents and the sections name all 7 tasks.')
 
     expect(normalised(printed)).toContain(PLAN)
     expect(printed).toMatch(/^run +\w{26} succeeded by itself/m)
-    expect(printed).toMatch(/^attempts +13 for 10 tasks, up to [2-4] at once$/m)
-    expect(printed).toMatch(/^failures +3; tried again 3 times, 1 of them by another tool$/m)
-    expect(printed).toMatch(/^decisions +11, of which 11 came out the same/m)
+    expect(printed).toMatch(/^attempts +16 for 10 tasks, up to [2-4] at once$/m)
+    expect(printed).toMatch(/^failures +4; tried again 4 times, 1 of them by another tool$/m)
+    expect(printed).toMatch(/^decisions +13, of which 13 came out the same/m)
     expect(printed).toMatch(/^events +[1-9]\d+, chain verified, last hash [0-9a-f]{64}$/m)
     const lines = printed.split('\n').map(normalised)
     expect(lines).toEqual(expect.arrayContaining(shownLines().map(normalised)))
@@ -149,9 +159,8 @@ it('says what was wrong, and fails', { timeout: 60_000 }, async () => {
   expect(faults).toContain('types failed (not_retryable). This worker cannot start no-such-program')
   expect(faults).toContain('report canceled (dependency_failed).')
   expect(faults).toContain(
-    'news was tried by git-notes, and has to be tried by git-notes, git-notes, git-log.',
+    'search had the attempts find-word: succeeded, and has to have find-word: failed, find-word: succeeded.',
   )
-  expect(faults).toContain('search was tried by find-word, and has to be tried by find-word, find-word.')
   expect(faults).toContain('The run is failed:')
   expect(existsSync(directoryIn(printed))).toBe(false)
 })
