@@ -1,4 +1,5 @@
 import type { RouterConfig } from '../../src/contract/documents/router-config.ts'
+import type { QueuePlace, Store, WaitingPart, WaitingRequest } from '../../src/store/store.ts'
 import type { ExecutionRequestStory } from '../../src/contract/request-story.ts'
 import { aConfig } from './routing.ts'
 
@@ -18,3 +19,15 @@ export const chosenIn = ({ decisions }: ExecutionRequestStory) => decisions.map(
 /** The tools of the attempts in their order. */
 export const triedIn = ({ step_attempts }: ExecutionRequestStory) =>
   step_attempts.map(({ tool_id }) => tool_id)
+
+/** All that waits for a tool, in the order of its queue, however many turns it takes to read it. */
+export async function allWaiting(store: Store, tool_id: string, now: string): Promise<WaitingRequest[]> {
+  const found: WaitingRequest[] = []
+  let next: QueuePlace | null = { priority_rank: -1, execution_request_id: '' }
+  while (next !== null) {
+    const part: WaitingPart = await store.waitingBehind(tool_id, next, { now, limit: 100 })
+    found.push(...part.items)
+    next = part.next
+  }
+  return found
+}

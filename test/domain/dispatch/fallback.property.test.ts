@@ -6,7 +6,7 @@ import { LedgerError } from '../../../src/domain/error.ts'
 import { takerLook } from '../../../src/domain/fallback.ts'
 import { pauseTool, resetTool, resumeTool } from '../../../src/domain/tool.ts'
 import { type Desk, expectAllSound, openDesk } from '../../support/dispatch.ts'
-import { ORDER, fallbackConfig } from '../../support/fallbacks.ts'
+import { allWaiting, fallbackConfig, ORDER } from '../../support/fallbacks.ts'
 import { openMemoryStore } from '../../support/store.ts'
 
 // What requesters, workers, operators and time do, in any order. Refusals are part of it.
@@ -73,11 +73,9 @@ class Story {
   async #sweep(): Promise<void> {
     const { store, now } = this.#desk
     for (const request_id of await store.dueRequests(now, 100)) await this.#desk.expire({ request_id })
-    const front = { priority_rank: -1, execution_request_id: '' }
     for (const tool_id of await store.openCircuits(now)) {
       const canMove = await store.view({ routing: 'active' }, (before) => takerLook(before, { now }, tool_id))
-      const { items } = await store.waitingBehind(tool_id, front, { now, limit: 100 })
-      for (const { execution_request_id, decision } of items) {
+      for (const { execution_request_id, decision } of await allWaiting(store, tool_id, now)) {
         const moved = await this.#desk.fallBack({ request_id: execution_request_id }, tool_id)
         expect(moved !== null).toBe(canMove?.(decision) ?? false)
       }

@@ -5,7 +5,7 @@ import { pauseTool } from '../../../src/domain/tool.ts'
 import type { Connection } from '../../../src/store/sqlite/connection.ts'
 import { type Desk, expectAllSound, openDesk } from '../../support/dispatch.ts'
 import { takerLook } from '../../../src/domain/fallback.ts'
-import { ORDER, chosenIn, fallbackConfig, triedIn } from '../../support/fallbacks.ts'
+import { allWaiting, chosenIn, fallbackConfig, ORDER, triedIn } from '../../support/fallbacks.ts'
 import { ANYBODY } from '../../support/given.ts'
 import { eventsOf, openMemoryStore } from '../../support/store.ts'
 
@@ -381,8 +381,7 @@ describe('the look at what waits for a tool whose circuit is open', () => {
       const canMove = await desk.store.view({ routing: 'active' }, (before) =>
         takerLook(before, { now }, 'aider'),
       )
-      const front = { priority_rank: -1, execution_request_id: '' }
-      const { items } = await desk.store.waitingBehind('aider', front, { now, limit: 10 })
+      const items = await allWaiting(desk.store, 'aider', now)
       expect(items.map(({ execution_request_id }) => execution_request_id)).toEqual(
         requests.map(({ request_id }) => request_id),
       )
