@@ -123,7 +123,7 @@ describe('a disk that refuses to write', () => {
   }
 
   it('is 503, and is overcome without a restart', async () => {
-    const through = ['prlimit', '--fsize=500000:unlimited'] // a write beyond it fails as a broken disk does
+    const through = ['prlimit', '--fsize=1000000:unlimited'] // a new store fits; a write beyond fails as on a broken disk
     const server = await startServer({ data_dir: temporaryDirectory(), through })
     const connection = connect(server.url)
     await createRun(connection, 'before')
