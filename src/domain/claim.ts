@@ -83,8 +83,9 @@ export function takeFrom(
   const items: ClaimedRequest[] = []
   const changes: Change[] = []
   const full = new Set<string>()
-  for (const { tool_id, run_id, ...ready } of queue.ready.toSorted(byPriority)) {
+  for (const ready of queue.ready.toSorted(byPriority)) {
     if (items.length >= (terms.max ?? 1)) break
+    const { tool_id, run_id } = ready
     const room = rooms.get(tool_id) ?? roomOf(queue.tool(tool_id), moved.get(tool_id), freed, given.now)
     rooms.set(tool_id, room)
     if (room.free <= 0) {

@@ -29,8 +29,8 @@ type Ended = Omit<StepAttempt, 'ended_at'> &
   Pick<CircuitAttempt, 'ended_at' | 'retry_after_ms'> & { is_verdict?: boolean }
 
 /** A validator that finds fault works: to its tool that is a success. */
-const outcomeOf = ({ is_verdict, ...attempt }: Ended): Ended =>
-  is_verdict === true ? { ...attempt, state: 'succeeded', error_class: null } : attempt
+const outcomeOf = (attempt: Ended): Ended =>
+  attempt.is_verdict === true ? { ...attempt, state: 'succeeded', error_class: null } : attempt
 
 /** What the end of attempts says of their tools: one change for each tool, however many of its attempts end. */
 export function toolsAfter(

@@ -78,14 +78,18 @@ const encodeValidates = ({ validates }: ExecutionRequest): Cell[] =>
     ? NO_VALIDATOR
     : [validates.execution_request_id, validates.step_attempt_id, validates.required ? 1 : 0]
 
-const encodeProgress = ({ assignment, ...request }: RequestProgress): Cell[] => [
+const validatorsCell = ({ assignment }: RequestProgress): Cell =>
+  assignment === null || assignment.validators.length === 0 ? null : JSON.stringify(assignment.validators)
+
+// Written out from the one object: what is left of it by destructuring is a copy, key by key.
+const encodeProgress = (request: RequestProgress): Cell[] => [
   request.state,
   request.stop_reason,
-  assignment?.route_decision_id ?? null,
-  assignment?.tool_id ?? null,
-  assignment?.command ?? null,
-  assignment === null ? null : JSON.stringify(assignment.args),
-  assignment === null || assignment.validators.length === 0 ? null : JSON.stringify(assignment.validators),
+  request.assignment?.route_decision_id ?? null,
+  request.assignment?.tool_id ?? null,
+  request.assignment?.command ?? null,
+  request.assignment === null ? null : JSON.stringify(request.assignment.args),
+  validatorsCell(request),
   request.attempts,
   request.tool_attempts,
   request.fence,

@@ -114,7 +114,8 @@ export function toolsTable(db: Connection) {
     `SELECT tool_id, count(*), max(started_at) FROM step_attempts WHERE state = 'running' GROUP BY tool_id`,
   )
   const kept = prepareRaw(db, `SELECT ${COLUMNS.join(', ')} FROM tools WHERE tool_id = ?`)
-  const troubled = prepareRaw(db, "SELECT 1 FROM tools WHERE circuit_state IN ('open', 'half_open') LIMIT 1")
+  // 'half_open' and 'open' come behind it; a list of both would make SQLite fill a table with them each time.
+  const troubled = prepareRaw(db, "SELECT 1 FROM tools WHERE circuit_state > 'closed' LIMIT 1")
   const insert = db.prepare<[Row]>(
     `INSERT INTO tools (${COLUMNS.join(', ')}) VALUES (${placeholders(COLUMNS)})`,
   )
