@@ -17,8 +17,12 @@ import { readWholeHistory } from './history.ts'
 export const MAX_PARALLEL = { narrow: 3, middle: 16, wide: 200, apart: 1 }
 export const LOADED = ['narrow', 'middle', 'wide']
 const TOOLS = Object.entries(MAX_PARALLEL)
+/** One attempt in nine fails, by chance: sooner or later five in a row, which must not stop the tool for a minute. */
+const UNBROKEN = { failures_in_row: 1_000, failure_rate: 1 }
 export const CONFIG: RouterConfig = aConfig({
-  apps: Object.fromEntries(TOOLS.map(([tool_id, max]) => [tool_id, { kinds: [tool_id], max }])),
+  apps: Object.fromEntries(
+    TOOLS.map(([tool_id, max]) => [tool_id, { kinds: [tool_id], max, circuit: UNBROKEN }]),
+  ),
 })
 
 /** Requests of one shared run; one request in five has a run of its own. */

@@ -1,4 +1,4 @@
-import type { RouterConfig, RoutingRule } from '../../src/contract/documents/router-config.ts'
+import type { AppCircuit, RouterConfig, RoutingRule } from '../../src/contract/documents/router-config.ts'
 import type { Rotation, ToolInputs } from '../../src/contract/routing.ts'
 import type { Task } from '../../src/contract/task.ts'
 import { type CompiledRouter, compileRouterConfig } from '../../src/domain/compiled-router.ts'
@@ -12,6 +12,7 @@ export interface AppFacts {
   timeout?: number
   cost?: number
   kind?: 'tool' | 'validator' | 'analyzer'
+  circuit?: AppCircuit
 }
 
 /** An app that can edit, unless the test says otherwise. */
@@ -23,6 +24,7 @@ export const anApp = ({
   timeout,
   cost,
   kind = 'tool',
+  circuit,
 }: AppFacts = {}) => ({
   kind,
   command: 'program',
@@ -34,6 +36,7 @@ export const anApp = ({
   },
   ...(tier === undefined ? {} : { safety_tier: tier }),
   ...(cost === undefined ? {} : { cost_per_call_usd_micros: cost }),
+  ...(circuit === undefined ? {} : { circuit }),
 })
 
 export interface ConfigFacts {
