@@ -14,16 +14,3 @@ function isEmptyObject(value: unknown): boolean {
   for (const _key in value) return false
   return true
 }
-
-/** The texts of an object's members by name, for putting several texts together from them: each is made once. */
-export const memberTexts = (object: object): ReadonlyMap<string, string> =>
-  new Map(
-    Object.entries(object).map(([name, value]: [string, unknown]) => [
-      name,
-      typeof value === 'object' && value !== null ? canonicalText(value) : JSON.stringify(value),
-    ]),
-  )
-
-/** The text of an object with these members. Names are plain words, sorted by UTF-16 code units (RFC 8785 §3.2.3). */
-export const textOfMembers = (names: readonly string[], members: ReadonlyMap<string, string>): string =>
-  `{${names.map((name) => `"${name}":${members.get(name)}`).join()}}`

@@ -4,12 +4,12 @@ import type {
   ExecutionRequest,
 } from '../contract/execution-request.ts'
 import type { RouteDecision } from '../contract/routing.ts'
-import { canonicalText } from './canonical.ts'
 import type { Decision, Given, RunBook, Snapshot } from './decision.ts'
 import { openAfter } from './dependents.ts'
 import { endedRequest, requestTold } from './ending.ts'
 import { LedgerError } from './error.ts'
 import { requireMatch, visibleRequest } from './guard.ts'
+import { newProgress, newRequest } from './new-request.ts'
 import { queueEnd } from './retry.ts'
 import { buildRequest } from './request.ts'
 import { requestMachine } from './request-machine.ts'
@@ -39,61 +39,25 @@ export function createExecutionRequest(
   const { decision, changes } = route(before, given, task, { run_id, project_id, execution_request_id })
   if (decision.tool_id === null) throw noRoutableTool(decision)
   const { router } = requireRouting(before)
-  const built = buildRequest(task, decision, router, {
+  const { document, assignment } = buildRequest(task, decision, router, {
     execution_request_id,
     created_by: createdBy(given),
     created_at: given.now,
   })
-  const request: ExecutionRequest = {
-    ...built.document,
-    content_hash: built.content_hash,
+  const { request, change, draft } = newRequest(document, {
     run_id,
     plan: null,
     validates: null,
     created_at: given.now,
     ...newProgress('queued', given),
-    assignment: built.assignment,
-    queue_expires_at: queueEnd({ ...built.document, created_at: given.now }, given.now),
-  }
+    assignment,
+    queue_expires_at: queueEnd({ ...document, created_at: given.now }, given.now),
+  })
   const book = counting(begun.book, { open: 1 })
   requirePlaces(book)
-  const entry: Entry = {
-    book,
-    changes: [...changes, { record: 'execution_request', document: built.document, after: request }],
-    drafts: [
-      taskRouted(decision),
-      {
-        kind: 'request_created',
-        to: request.state,
-        payload_text: canonicalText({ execution_request: request }),
-      },
-    ],
-  }
+  const entry: Entry = { book, changes: [...changes, change], drafts: [taskRouted(decision), draft] }
   return { result: () => request, ...entered(known, joined(begun, entry), given) }
 }
-
-/** A request at its beginning. */
-export const newProgress = (state: 'blocked' | 'queued', { now }: Pick<Given, 'now'>) =>
-  ({
-    state,
-    stop_reason: null,
-    assignment: null,
-    attempts: 0,
-    tool_attempts: 0,
-    fence: 0,
-    worker_id: null,
-    rejected_by: [],
-    sequence: null,
-    step_attempt_id: null,
-    available_at: now,
-    queue_expires_at: null,
-    cancel_requested_at: null,
-    cancel_reason: null,
-    validation_error: null,
-    updated_at: now,
-    ended_at: null,
-    version: 1,
-  }) satisfies Partial<ExecutionRequest>
 
 /** The `stop_reason` where nobody gave one. */
 const CANCELED = 'canceled'

@@ -23,7 +23,7 @@ export const payloadText = (after: {
 
 const { stringify } = JSON
 /** The members of an object's text without its braces. */
-const members = (object: object): string => stringify(object).slice(1, -1)
+export const members = (object: object): string => stringify(object).slice(1, -1)
 
 export const countersOf = ({ counters }: Run): Run['counters'] => ({
   errors: counters.errors,
@@ -147,12 +147,12 @@ export const progressText = (request: RequestProgress): string =>
     stop_reason: request.stop_reason,
     tool_attempts: request.tool_attempts,
     updated_at: request.updated_at,
-    validation_error: errorOf(request),
+    validation_error: validationErrorOf(request),
     version: request.version,
     worker_id: request.worker_id,
   })
 
-const assignmentOf = ({ assignment }: RequestProgress) =>
+export const assignmentOf = ({ assignment }: RequestProgress) =>
   assignment === null
     ? null
     : {
@@ -163,7 +163,7 @@ const assignmentOf = ({ assignment }: RequestProgress) =>
         validators: assignment.validators.map(({ tool_id, required }) => ({ required, tool_id })),
       }
 
-const errorOf = ({ validation_error }: RequestProgress) =>
+export const validationErrorOf = ({ validation_error }: RequestProgress) =>
   validation_error === null
     ? null
     : {

@@ -33,27 +33,21 @@ export function readGraph(tasks: readonly GraphTask[], isEarlier: (task_id: stri
   tasks.forEach(({ task_id }, place) => {
     const first = places.get(task_id)
     if (first === undefined) places.set(task_id, place)
-    const pointer = pointerTo('tasks', place, 'task_id')
-    if (first !== undefined) faults.push({ pointer, detail: `is the task_id of #/tasks/${first} too` })
-    else if (isEarlier(task_id))
-      faults.push({ pointer, detail: 'is the task_id of an earlier task of the run' })
+    const against = (detail: string) => faults.push({ pointer: pointerTo('tasks', place, 'task_id'), detail })
+    if (first !== undefined) against(`is the task_id of #/tasks/${first} too`)
+    else if (isEarlier(task_id)) against('is the task_id of an earlier task of the run')
   })
   const needs = tasks.map(({ depends_on }, place): Needs => {
     const found: Needs = { own: [], earlier: [] }
     const named = new Set<string>()
     for (const [i, task_id] of (depends_on ?? []).entries()) {
-      const pointer = pointerTo('tasks', place, 'depends_on', i)
+      const told = (detail: string) => ({ pointer: pointerTo('tasks', place, 'depends_on', i), detail })
       const other = places.get(task_id)
-      if (named.has(task_id))
-        warnings.push({ pointer, detail: 'has no effect: it stands in the list already' })
-      else if (other === place) faults.push({ pointer, detail: 'is the task itself' })
+      if (named.has(task_id)) warnings.push(told('has no effect: it stands in the list already'))
+      else if (other === place) faults.push(told('is the task itself'))
       else if (other !== undefined) found.own.push(other)
       else if (isEarlier(task_id)) found.earlier.push(task_id)
-      else
-        faults.push({
-          pointer,
-          detail: `${task_id} is no task of this submission, nor an earlier one of the run`,
-        })
+      else faults.push(told(`${task_id} is no task of this submission, nor an earlier one of the run`))
       named.add(task_id)
     }
     return found

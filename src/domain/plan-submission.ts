@@ -1,23 +1,17 @@
-import { hash } from 'node:crypto'
-import {
-  type CreateExecutionRequest,
-  ExecutionRequest,
-  requestDocumentFields,
-} from '../contract/execution-request.ts'
+import type { CreateExecutionRequest, ExecutionRequest } from '../contract/execution-request.ts'
 import type { Fault } from '../contract/problem.ts'
 import type { PlanWarning, SubmitTasks, SubmittedTasks } from '../contract/plan.ts'
 import { LIMITS } from '../contract/limits.ts'
-import { memberTexts, textOfMembers } from './canonical.ts'
 import type { Change, Decision, Given, RunBook, Snapshot } from './decision.ts'
 import { failedWith, taskOf as askedTask } from './dependents.ts'
 import { LedgerError } from './error.ts'
 import type { EventDraft } from './event-chain.ts'
-import { createdBy, newProgress } from './execution-request.ts'
+import { createdBy } from './execution-request.ts'
 import { requireMatch, visibleRun } from './guard.ts'
+import { newProgress, newRequest } from './new-request.ts'
 import type { EarlierTask } from './plan-facts.ts'
 import { type Needs, circles, levelsOf, orderOf, readGraph } from './plan-graph.ts'
 import { faultOfLength, faultsOfTasks, taskOf, warningsOf } from './plan-tasks.ts'
-import { payloadText } from './payload.ts'
 import { pointerTo } from './pointer.ts'
 import { type Bounds, requestDocument } from './request.ts'
 import { queueEnd, totalEnd } from './retry.ts'
@@ -159,9 +153,6 @@ interface Made {
   drafts: EventDraft[]
 }
 
-const DOCUMENT_NAMES = Object.keys(requestDocumentFields).sort()
-const REQUEST_NAMES = Object.keys(ExecutionRequest.properties).sort()
-
 /** What needs nothing is routed at once. Where no tool is there just now, the sweep looks again. */
 function newTask(book: RunBook, given: Given, series: RouteSeries, asked: Asked): Made {
   const { request_id, task, name, level, needs, waiting_for, is_doomed } = asked
@@ -172,31 +163,24 @@ function newTask(book: RunBook, given: Given, series: RouteSeries, asked: Asked)
   const placed = waiting_for === 0 ? series.route(askedTask(fixed), book.run, request_id) : null
   // What is refused a tool now has its second chance in the sweep, and is decided then.
   const ready = placed === null || placed.assignment === null ? null : placed
-  const texts = memberTexts(document)
-  const moved = {
-    content_hash: hash('sha256', textOfMembers(DOCUMENT_NAMES, texts), 'hex'),
-    run_id: book.run.run_id,
-    plan: { name, level, needs },
-    validates: null,
-    created_at: now,
-    ...newProgress(ready === null ? 'blocked' : 'queued', given),
-    assignment: ready?.assignment ?? null,
-    queue_expires_at: ready === null ? totalEnd(fixed) : queueEnd(fixed, now),
-  }
-  const request: ExecutionRequest = { ...document, ...moved }
-  const created: EventDraft = {
-    kind: 'request_created',
-    to: request.state,
-    payload_text: payloadText({
-      execution_request: textOfMembers(REQUEST_NAMES, new Map([...texts, ...memberTexts(moved)])),
-    }),
-  }
-  const kept: Change = { record: 'execution_request', document, after: request, waiting_for }
+  const made = newRequest(
+    document,
+    {
+      run_id: book.run.run_id,
+      plan: { name, level, needs },
+      validates: null,
+      created_at: now,
+      ...newProgress(ready === null ? 'blocked' : 'queued', given),
+      assignment: ready?.assignment ?? null,
+      queue_expires_at: ready === null ? totalEnd(fixed) : queueEnd(fixed, now),
+    },
+    waiting_for,
+  )
   return {
-    request,
+    request: made.request,
     is_doomed,
-    changes: [...(ready?.changes ?? []), kept],
-    drafts: [...(ready?.drafts ?? []), created],
+    changes: [...(ready?.changes ?? []), made.change],
+    drafts: [...(ready?.drafts ?? []), made.draft],
   }
 }
 

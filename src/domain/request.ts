@@ -2,7 +2,6 @@ import type { Assignment, RequestValidator } from '../contract/assignment.ts'
 import type { CreateExecutionRequest, ExecutionRequestDocument } from '../contract/execution-request.ts'
 import type { RouteDecision } from '../contract/routing.ts'
 import type { CompiledApp, CompiledRouter } from './compiled-router.ts'
-import { contentHash } from './router-config.ts'
 
 /** What a request may not find out by itself. */
 export interface RequestGiven {
@@ -11,10 +10,9 @@ export interface RequestGiven {
   created_at: string
 }
 
-/** A unit of work: what never changes and its hash, and beside it who is to do it. */
-export interface NewRequest {
+/** A unit of work: what never changes, and beside it who is to do it. */
+export interface BuiltRequest {
   document: ExecutionRequestDocument
-  content_hash: string
   assignment: Assignment
 }
 
@@ -27,7 +25,7 @@ export function buildRequest(
   decision: RouteDecision,
   router: CompiledRouter,
   given: RequestGiven,
-): NewRequest {
+): BuiltRequest {
   const app = appOf(decision, router)
   const { max_attempts } = router
   const timeout_seconds = app.timeout_seconds ?? router.timeout_seconds
@@ -36,11 +34,7 @@ export function buildRequest(
     { strategy: decision.strategy, max_attempts, timeout_seconds },
     given,
   )
-  return {
-    document,
-    content_hash: contentHash(document),
-    assignment: assignmentOf(decision, router),
-  }
+  return { document, assignment: assignmentOf(decision, router) }
 }
 
 function appOf({ tool_id }: RouteDecision, { apps, places }: CompiledRouter): CompiledApp {

@@ -2,15 +2,13 @@ import type { CreateExecutionRequest, ExecutionRequest } from '../contract/execu
 import type { RequestValidator } from '../contract/assignment.ts'
 import type { RouteDecision } from '../contract/routing.ts'
 import type { Task } from '../contract/task.ts'
-import { canonicalText } from './canonical.ts'
 import type { Given, RunBook, Snapshot } from './decision.ts'
 import { taskOf } from './dependents.ts'
-import { newProgress } from './execution-request.ts'
+import { newProgress, newRequest } from './new-request.ts'
 import { assignmentOf, requestDocument } from './request.ts'
 import { queueEnd, totalEnd } from './retry.ts'
 import { factsAt, requireRouting, taskRouted } from './route-decision.ts'
 import type { Placed } from './route-series.ts'
-import { contentHash } from './router-config.ts'
 import { type Entry, joined, still } from './run-entry.ts'
 import { counting } from './run-moves.ts'
 import { wholeTask } from './task.ts'
@@ -53,9 +51,7 @@ function newValidator(before: Snapshot, given: Given, book: RunBook, { work, val
   const fixed = { ...document, run_id: work.run_id, created_at: now }
   const placed = placeValidator(before, given, fixed)
   const { assignment } = placed
-  const request: ExecutionRequest = {
-    ...document,
-    content_hash: contentHash(document),
+  const { change, draft } = newRequest(document, {
     run_id: work.run_id,
     plan: null,
     validates: {
@@ -68,17 +64,12 @@ function newValidator(before: Snapshot, given: Given, book: RunBook, { work, val
     ...newProgress(assignment === null ? 'blocked' : 'queued', given),
     assignment,
     queue_expires_at: assignment === null ? totalEnd(fixed) : queueEnd(fixed, now),
-  }
-  const created = {
-    kind: 'request_created',
-    to: request.state,
-    payload_text: canonicalText({ execution_request: request }),
-  }
+  })
   const decided = assignment === null ? { changes: [], drafts: [] } : placed
   return {
     book: counting(book, { open: 1 }),
-    changes: [...decided.changes, { record: 'execution_request', document, after: request }],
-    drafts: [...decided.drafts, created],
+    changes: [...decided.changes, change],
+    drafts: [...decided.drafts, draft],
   }
 }
 
