@@ -1,8 +1,9 @@
-import { setTimeout as wait } from 'node:timers/promises'
+import { setImmediate as nextTurn, setTimeout as wait } from 'node:timers/promises'
 import type { Statement } from 'better-sqlite3'
 import { LedgerError } from '../../domain/error.ts'
 import type { Connection } from './connection.ts'
 import { isBusy, translated } from './errors.ts'
+import { LongWrite } from './long-write.ts'
 
 /**
  * A group ends at whichever comes first, so that one commit never stops the event loop for long. A commit costs two to
@@ -53,10 +54,11 @@ export class GroupCommit {
 
   /**
    * Runs `work` inside the next transaction; settles after its COMMIT. `work` may run twice: it must write
-   * only through the connection.
+   * only through the connection. Where it has written nothing yet and gives a long write, that comes after the group,
+   * and before all that waits.
    * @throws LedgerError `overloaded` at once if too many wait already
    */
-  join<T>(work: () => T): Promise<T> {
+  join<T>(work: () => T | LongWrite<T>): Promise<T> {
     if (this.#waiting.length >= this.#options.waiting_max) return Promise.reject(overloaded())
     return new Promise<T>((resolve, reject) => {
       this.#waiting.push({ work, resolve: resolve as Job['resolve'], reject })
@@ -83,8 +85,9 @@ export class GroupCommit {
       void this.#recover(error, tries)
       return
     }
-    this.#runGroup()
-    this.#next()
+    const long = this.#runGroup()
+    if (long === null) this.#next()
+    else void this.#runLong(long, tries)
   }
 
   #next(): void {
@@ -93,16 +96,23 @@ export class GroupCommit {
     for (const settle of this.#onIdle.splice(0)) settle()
   }
 
-  #runGroup(): void {
+  /** Gives the long write that ended the group, which is then the first of those that wait. */
+  #runGroup(): LongWrite<unknown> | null {
     const settle: (() => void)[] = []
     // Only the length of a pause, never stored: no business of the one clock.
     const end = performance.now() + GROUP_MAX_MS
     let taken = 0
     let broken = false
+    let long: LongWrite<unknown> | null = null
     while (taken < this.#waiting.length && taken < this.#options.group_max && !broken) {
       const job = this.#waiting[taken++]!
       try {
         const value = job.work()
+        if (value instanceof LongWrite) {
+          long = value
+          taken--
+          break
+        }
         settle.push(() => job.resolve(value))
       } catch (error) {
         // A refusal comes before anything was written; anything else may have left half of it.
@@ -112,10 +122,30 @@ export class GroupCommit {
       if (performance.now() > end) break
     }
     const group = this.#waiting.splice(0, taken)
-    if (broken) return this.#runSingly(group)
-    if (!this.#committed(group)) return
+    if (broken) {
+      this.#runSingly(group)
+      return null
+    }
+    if (!this.#committed(group)) return null // a long write was decided on what is not there now
     for (const answer of settle) answer()
     this.#options.onCommit()
+    return long
+  }
+
+  async #runLong(long: LongWrite<unknown>, tries: number): Promise<void> {
+    const job = this.#waiting.shift()!
+    await nextTurn() // to decide it took long, too, and the group before it has its answers
+    try {
+      job.resolve(await long.run())
+    } catch (error) {
+      if (isBusy(error)) {
+        this.#waiting.unshift(job)
+        return this.#recover(error, tries)
+      }
+      job.reject(translated(error))
+    }
+    this.#options.onCommit()
+    this.#next()
   }
 
   #committed(group: Job[]): boolean {

@@ -1,34 +1,30 @@
-import type { Change, Decision, Scope, Snapshot, ToolBook } from '../../domain/decision.ts'
+import type { Scope, Snapshot, ToolBook } from '../../domain/decision.ts'
 import { sees } from '../../domain/guard.ts'
 import type { Store, StoreReads, Viewer } from '../store.ts'
 import { backtests } from './backtests.ts'
-import type { Connection } from './connection.ts'
+import { type Connection, openWriter } from './connection.ts'
 import { translated } from './errors.ts'
-import { dispatchTables, loadDispatch, writeDispatch } from './dispatch.ts'
+import { loadDispatch } from './dispatch.ts'
 import { eventList, runEventList } from './event-list.ts'
-import { eventsTable } from './events.ts'
 import { executionRequestList } from './execution-request-list.ts'
-import { executionRequestsTable } from './execution-requests.ts'
 import { GroupCommit } from './group-commit.ts'
-import { idempotencyKeysTable } from './idempotency-keys.ts'
+import { LongWrite } from './long-write.ts'
 import {
   type RouterReads,
   activeRouter,
   loadFallback,
   loadRouter,
   routerReads,
-  routerTables,
   thresholdsOf,
   toolsOfAttempts,
-  writeRouter,
 } from './router.ts'
 import { runList } from './run-list.ts'
 import { summaryReads } from './run-summary.ts'
-import { runsTable } from './runs.ts'
-import { stepAttemptsTable } from './step-attempts.ts'
 import { stepList } from './step-list.ts'
-import { loadPlan, mayRoute, taskNeeds } from './task-needs.ts'
-import { loadValidation, validations } from './validations.ts'
+import { type Tables, tablesOf } from './tables.ts'
+import { loadPlan, mayRoute } from './task-needs.ts'
+import { loadValidation } from './validations.ts'
+import { atOnce, isLong, writing } from './writing.ts'
 import { workerReads } from './worker-list.ts'
 
 export interface SqliteStoreOptions {
@@ -48,6 +44,7 @@ export function sqliteStore(db: Connection, options: SqliteStoreOptions): Store 
   const load = loader(tables)
   const { write_queue_max: waiting_max, beforeClose, ...rest } = options
   const group = new GroupCommit(db, { waiting_max, ...rest })
+  const aside = db.memory ? null : createAside(db.name)
   const tests = backtests(db)
   const readSummary = summaryReads(db, tables.runs)
   return {
@@ -57,7 +54,11 @@ export function sqliteStore(db: Connection, options: SqliteStoreOptions): Store 
     change: (scope, decide) =>
       group.join(() => {
         const decision = decide(load(scope)) // throws before anything is written: a refusal needs no savepoint
-        return write(tables, scope, decision)
+        if (!isLong(decision) || aside === null) return atOnce(writing(tables, scope, decision))
+        return new LongWrite(() => {
+          const { db, tables } = aside.opened()
+          return { db, steps: writing(tables, scope, decision) }
+        })
       }),
 
     view: (scope, read) => reading(() => read(load(scope))),
@@ -79,10 +80,26 @@ export function sqliteStore(db: Connection, options: SqliteStoreOptions): Store 
     async close() {
       await tests.close()
       await group.idle()
+      aside?.close()
       await beforeClose?.()
       checkpoint(db)
       db.close()
     },
+  }
+}
+
+/** A second connection, for long writes: most servers never need it. */
+function createAside(file: string) {
+  let known: { db: Connection; tables: Tables } | null = null
+  return {
+    opened() {
+      if (known === null) {
+        const db = openWriter(file)
+        known = { db, tables: tablesOf(db) }
+      }
+      return known
+    },
+    close: () => known?.db.close(),
   }
 }
 
@@ -97,20 +114,6 @@ function checkpoint(db: Connection): void {
 
 /** The reads of runs and what is in them; those of the router are in router.ts. */
 type LedgerReads = Omit<StoreReads, keyof RouterReads>
-
-type Tables = ReturnType<typeof tablesOf>
-
-const tablesOf = (db: Connection) => ({
-  runs: runsTable(db),
-  steps: stepAttemptsTable(db),
-  requests: executionRequestsTable(db),
-  needs: taskNeeds(db),
-  validations: validations(db),
-  events: eventsTable(db),
-  keys: idempotencyKeysTable(db),
-  router: routerTables(db),
-  dispatch: dispatchTables(db),
-})
 
 function loader(tables: Tables): (scope: Scope) => Snapshot {
   const { runs, steps, requests, needs, events, keys, router, dispatch } = tables
@@ -180,37 +183,6 @@ function asksSystem(
   if (system !== 'circuits') return system === true
   const isOpen = [...ended.values()].some(({ circuit }) => circuit.state !== 'closed')
   return isOpen || ((queue ?? next) !== undefined && tools.isAnyCircuitOpen())
-}
-
-/** All of it inside the transaction that the group holds open. */
-function write<T>(tables: Tables, { claim }: Scope, decision: Decision<T>): T {
-  for (const change of decision.changes) apply(tables, change)
-  const { events, keys } = tables
-  const result = decision.result(decision.events.map(events.append))
-  const remembered = decision.remember?.(result) ?? null
-  if (remembered !== null && claim != null) keys.write(claim.key, remembered)
-  return result
-}
-
-function apply({ runs, steps, requests, needs, router, dispatch }: Tables, change: Change): void {
-  switch (change.record) {
-    case 'run':
-      return runs.write(change.before, change.after)
-    case 'step_attempt':
-      return steps.write(change.before, change.after)
-    case 'execution_request':
-      return requests.insert(change.after, change.document, change.waiting_for ?? 0)
-    case 'request_progress':
-      return requests.write(change.before, change.after)
-    case 'task_waits':
-      return needs.wait(change.execution_request_id, change)
-    case 'lease':
-    case 'lease_ended':
-    case 'worker':
-      return writeDispatch(dispatch, change)
-    default:
-      return writeRouter(router, change)
-  }
 }
 
 function readsOf(db: Connection, tables: Tables): LedgerReads {

@@ -116,15 +116,16 @@ function tasksReader(db: Connection) {
   )
   const one = (statement: typeof tasks, run_id: string) => statement.get([run_id])![0] as number
   return {
-    named(run_id: string, task_ids: readonly string[]): Map<string, EarlierTask> {
-      const found = new Map<string, EarlierTask>()
-      for (const task_id of task_ids) {
+    /** What a submission that names these tasks comes to. */
+    met(run_id: string, task_ids: readonly string[]): Pick<PlanFacts, 'earlier' | 'size'> {
+      const size = { tasks: one(tasks, run_id), needs: one(needs, run_id) }
+      const earlier = new Map<string, EarlierTask>()
+      for (const task_id of size.tasks === 0 ? [] : task_ids) {
         const row = named.get([run_id, task_id])
-        if (row !== undefined) found.set(task_id, earlierOf(row))
+        if (row !== undefined) earlier.set(task_id, earlierOf(row))
       }
-      return found
+      return { earlier, size }
     },
-    size: (run_id: string) => ({ tasks: one(tasks, run_id), needs: one(needs, run_id) }),
     /** Oldest first. */
     rows: (run_id: string): TaskRow[] =>
       rows
@@ -158,13 +159,14 @@ export function loadPlan(
     return NO_PLAN
   const rows = tasks === true && run_id !== undefined ? needs.rows(run_id) : []
   const isNew = tasks_named === undefined || run_id === undefined
+  const { earlier, size } = isNew ? NO_PLAN : needs.met(run_id, tasks_named)
   return {
     waiting_for: asksAll ? needs.waitingFor(planned.request_id) : 0,
     dependents: asksNext ? needs.next(planned.request_id) : [],
     descendants: asksAll ? needs.all(planned.request_id) : [],
     obstacles: obstacles === true && planned?.state === 'blocked' ? needs.obstacles(planned) : [],
-    earlier: isNew ? NO_PLAN.earlier : needs.named(run_id, tasks_named),
-    size: isNew ? NO_PLAN.size : needs.size(run_id),
+    earlier,
+    size,
     rows,
     medians_ms: mediansOf(rows, getTool),
   }

@@ -2,13 +2,13 @@ import { readFileSync } from 'node:fs'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import Database from 'better-sqlite3'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
-import type { Decision, Snapshot } from '../../../src/domain/decision.ts'
+import type { Decision, Given, Snapshot } from '../../../src/domain/decision.ts'
 import { createRun } from '../../../src/domain/run.ts'
 import type { Store } from '../../../src/store/store.ts'
 import { NO_ID, RUN_BODY, aStep } from '../../support/builders.ts'
 import { ANYBODY, given, givens } from '../../support/given.ts'
 import { refusalOf } from '../../support/refusal.ts'
-import { dumpOf, expectSound, ledgerOf, openFileStore } from '../../support/store.ts'
+import { dumpOf, expectSound, ledgerOf, openFileStore, openMemoryStore } from '../../support/store.ts'
 
 /** The commits in a log: every frame that ends one says how large the database is then. SQLite's file format §4.1. */
 function commitsIn(file: string): number {
@@ -38,7 +38,7 @@ function opened(options: Parameters<typeof openFileStore>[0] = {}) {
     onTestFinished(() => void connection.close())
     return connection
   }
-  return { db, store, ledger: ledgerOf(store), other, commits: () => commitsIn(file) }
+  return { db, store, file, ledger: ledgerOf(store), other, commits: () => commitsIn(file) }
 }
 
 const many = <T>(count: number, act: () => Promise<T>): Promise<T>[] => Array.from({ length: count }, act)
@@ -101,6 +101,112 @@ describe('writes that come together', () => {
     expect((await store.listRuns({}, ANYBODY)).items).toEqual([])
     await Promise.all(writes)
     expect((await store.listRuns({}, ANYBODY)).items).toHaveLength(3)
+  })
+})
+
+describe('a write of many records', () => {
+  /** Every look at the clock takes a millisecond, so that a slice has a few records on any machine. */
+  function openedSlowly(...options: Parameters<typeof opened>) {
+    const here = opened(...options)
+    let now = 0
+    vi.spyOn(performance, 'now').mockImplementation(() => ++now)
+    onTestFinished(() => void vi.restoreAllMocks())
+    return here
+  }
+  const manyRuns = (before: Snapshot, next: () => Given, count = 200): Decision<number> => {
+    const decisions = Array.from({ length: count }, () => createRun(before, next(), RUN_BODY, null))
+    return {
+      changes: decisions.flatMap(({ changes }) => changes),
+      events: decisions.flatMap(({ events }) => events),
+      result: (seqs) => seqs.length,
+    }
+  }
+  const later = () => givens({ start: '2026-02-01T00:00:00.000Z' })
+  const countOf = async (store: Store) => (await store.listRuns({ limit: 500 }, ANYBODY)).items.length
+
+  it('is one commit, over several turns of the event loop, and reads between see nothing of it', async () => {
+    const { store, commits } = openedSlowly()
+    let isWritten = false
+    const seen: number[] = []
+    const look = async () => {
+      while (!isWritten) {
+        await nextTurn()
+        seen.push(await countOf(store))
+      }
+    }
+    const looking = look()
+    await expect(write(store, (snapshot) => manyRuns(snapshot, later()))).resolves.toBe(200)
+    isWritten = true
+    await looking
+    expect(seen.filter((count) => count === 0).length).toBeGreaterThan(10)
+    expect(seen.filter((count) => count !== 0 && count !== 200)).toEqual([])
+    expect(commits()).toBe(1)
+    for (const { run_id } of (await store.listRuns({ limit: 5 }, ANYBODY)).items)
+      await expectSound(store, run_id)
+  })
+
+  it('goes by what came before it, and no other write comes between', async () => {
+    const { store, ledger } = openedSlowly()
+    const order: string[] = []
+    const told = (word: string) => () => void order.push(word)
+    const first = ledger.createRun().then(told('before'))
+    const long = write(store, (before) => {
+      void ledger.createRun().then(told('meanwhile'))
+      return manyRuns(before, later())
+    }).then(told('long'))
+    const last = ledger.createRun().then(told('after'))
+    await Promise.all([first, long, last])
+    await store.close()
+    expect(order).toEqual(['before', 'long', 'after', 'meanwhile'])
+  })
+
+  it('is rolled back whole where it breaks, and what waits behind it is written', async () => {
+    const { db, store, ledger } = openedSlowly()
+    const broken = write(store, (before) => {
+      const decision = manyRuns(before, later())
+      return { ...decision, events: [...decision.events, decision.events[0]!] } // an event twice
+    })
+    const outcomes = await Promise.allSettled([broken, ledger.createRun()])
+    expect(outcomes).toMatchObject([
+      { status: 'rejected', reason: { code: 'SQLITE_CONSTRAINT_UNIQUE' } },
+      { status: 'fulfilled' },
+    ])
+    expect(await countOf(store)).toBe(1)
+    expect(dumpOf(db)['events']).toHaveLength(1)
+  })
+
+  it('waits for the lock of another program, and is decided anew then', async () => {
+    const { store, other } = openedSlowly()
+    const holder = other()
+    let decided = 0
+    const long = write(store, (before) => {
+      decided++
+      // In the next turn it begins to write.
+      if (decided === 1) setImmediate(() => holder.exec('BEGIN IMMEDIATE'))
+      return manyRuns(before, later())
+    })
+    await vi.waitFor(() => expect(holder.inTransaction).toBe(true))
+    await nextTurn()
+    expect(await countOf(store)).toBe(0)
+    holder.exec('ROLLBACK')
+    await expect(long).resolves.toBe(200)
+    expect(decided).toBe(2)
+  })
+
+  it('is finished when the store closes', async () => {
+    const { store, file } = openedSlowly()
+    const long = write(store, (before) => manyRuns(before, later()))
+    await store.close()
+    await expect(long).resolves.toBe(200)
+    const after = new Database(file, { readonly: true })
+    onTestFinished(() => void after.close())
+    expect(after.prepare('SELECT count(*) FROM runs').pluck().get()).toBe(200)
+  })
+
+  it('is written at once in memory, where there is no second connection', async () => {
+    const { store } = openMemoryStore()
+    await expect(write(store, (before) => manyRuns(before, later()))).resolves.toBe(200)
+    expect(await countOf(store)).toBe(200)
   })
 })
 
