@@ -33,6 +33,8 @@ export function noOpStore(written: Written, read: Run): Store {
     listStepAttempts: () => Promise.resolve(page),
     listRunEvents: () => Promise.resolve(page),
     listEvents: () => Promise.resolve(page),
+    readFeed: () => Promise.reject(new Error('the no-op store has no events')),
+    readRunFeed: () => Promise.resolve(null),
     getExecutionRequest: () => Promise.resolve(null),
     listExecutionRequests: () => Promise.resolve(page),
     getWorker: () => Promise.resolve(null),

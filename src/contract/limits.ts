@@ -42,6 +42,10 @@ export const LIMITS = {
   document_faults_length: 262_144,
   /** Characters that the pointers to all values of a document may have together. */
   document_places_length: 33_554_432,
+  /** Bytes of a page that a stream reads from the table: it ends with the event that reaches them. */
+  feed_bytes: 65_536,
+  /** Bytes that may wait in the server for the reader of a stream, or one event. */
+  stream_bytes: 262_144,
   /** Rows that a filtered list looks at for one page; then it answers a short page with a cursor. */
   scanned_rows: 5_000,
   /** Names in a task's `allowed_tools` or `excluded_tools`. */

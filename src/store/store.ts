@@ -58,6 +58,29 @@ export interface BacktestQuery extends BacktestRequest {
   config_version: number
 }
 
+/** Which events somebody follows: the filters of their list. */
+export type FeedFilters = Pick<EventsQuery, 'kind' | 'project_id'>
+
+/** An event with what tells whose it is. */
+export interface FedEvent {
+  event: LedgerEvent
+  /** Null for what belongs to no run. */
+  project_id: string | null
+  /** Whether its run is closed, and nothing has come after it. */
+  ends_run: boolean
+}
+
+/** Events in their order: a page that is bounded in bytes, whatever its last event has. */
+export interface FeedPart {
+  events: FedEvent[]
+  /** Up to this `seq` there is nothing else that passes. */
+  read_to: number
+  /** Whether that was the end, at this moment. */
+  at_end: boolean
+  /** Whether nothing will follow: it is the end of a run that is closed. */
+  is_over: boolean
+}
+
 /**
  * What can be read without deciding anything. Only committed state is seen.
  * Lists throw LedgerError `invalid_cursor` for a cursor of another list, other filters or another order.
@@ -71,6 +94,15 @@ export interface StoreReads {
   /** Null where there is no such run. */
   listRunEvents(run_id: string, query: RunEventsQuery, viewer: Viewer): Promise<Page<Event> | null>
   listEvents(query: EventsQuery, viewer: Viewer): Promise<Page<Event>>
+  /** The next events behind a `seq`. */
+  readFeed(after: number, filters: FeedFilters, viewer: Viewer): Promise<FeedPart>
+  /** The same of one run. Null where there is no such run. */
+  readRunFeed(
+    run_id: string,
+    after: number,
+    filters: Pick<FeedFilters, 'kind'>,
+    viewer: Viewer,
+  ): Promise<FeedPart | null>
   /** With what has happened to it. */
   getExecutionRequest(execution_request_id: string, viewer: Viewer): Promise<ExecutionRequestStory | null>
   listExecutionRequests(query: ExecutionRequestsQuery, viewer: Viewer): Promise<Page<ExecutionRequest>>

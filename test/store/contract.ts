@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { NO_ID } from '../support/builders.ts'
 import { type OpenStore, ledgerOf, runIn } from '../support/store.ts'
 import { change } from './contract/change.ts'
+import { eventFeeds } from './contract/event-feed.ts'
 import { eventLists, runEventLists } from './contract/event-list.ts'
 import { keys } from './contract/key.ts'
 import { longLists } from './contract/long-list.ts'
@@ -24,6 +25,7 @@ export function storeContract(open: OpenStore): void {
   describe('the list of the step attempts of a run', () => stepLists(open))
   describe('the list of the events of a run', () => runEventLists(open))
   describe('the list of all events', () => eventLists(open))
+  describe('the feed of events', () => eventFeeds(open))
   describe('a long list', () => longLists(open))
   describe('the store', () => rest(open))
 }

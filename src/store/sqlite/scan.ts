@@ -20,6 +20,14 @@ interface ScanSql {
 export interface Scan {
   /** At most `limit` rows that pass, and where the walk stopped for its own bound: null if at its end. */
   run(walk: Cell[], passes: Cell[], limit: number): { rows: Cell[][]; stopped_at: Cell | null }
+  /** The same row by row, no further than the one with which it `isEnough`: then it is full. */
+  take(walk: Cell[], passes: Cell[], isEnough: (row: Row) => boolean): Taken
+}
+
+export interface Taken {
+  rows: Cell[][]
+  is_full: boolean
+  stopped_at: Cell | null
 }
 
 /**
@@ -37,11 +45,21 @@ export function prepareScan(db: Connection, { columns, walk, key, order, passes 
   // The subquery runs as a co-routine: its rows come in its order, and LIMIT ends it early.
   const page = prepareRaw(db, `SELECT * FROM (${inner}) AS walked WHERE ${passes} LIMIT ? + 0`)
   const last = prepareRaw(db, `${walked(key)} LIMIT 1 OFFSET ${LIMITS.scanned_rows - 1}`)
+  const stopOf = (walkCells: Cell[]): Cell | null => last.get(walkCells)?.[0] ?? null
   return {
     run(walkCells, passCells, limit) {
       const rows = page.all([...walkCells, ...passCells, limit])
-      const stopped_at = rows.length < limit ? (last.get(walkCells)?.[0] ?? null) : null
-      return { rows, stopped_at }
+      return { rows, stopped_at: rows.length < limit ? stopOf(walkCells) : null }
+    },
+    take(walkCells, passCells, isEnough) {
+      const rows: Cell[][] = []
+      let is_full = false
+      for (const row of page.iterate([...walkCells, ...passCells, LIMITS.scanned_rows])) {
+        rows.push(row)
+        is_full = isEnough(row)
+        if (is_full) break
+      }
+      return { rows, is_full, stopped_at: is_full ? null : stopOf(walkCells) }
     },
   }
 }

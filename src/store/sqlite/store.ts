@@ -5,6 +5,7 @@ import { backtests } from './backtests.ts'
 import { type Connection, openWriter } from './connection.ts'
 import { translated } from './errors.ts'
 import { loadDispatch } from './dispatch.ts'
+import { eventFeed } from './event-feed.ts'
 import { eventList, runEventList } from './event-list.ts'
 import { executionRequestList } from './execution-request-list.ts'
 import { GroupCommit } from './group-commit.ts'
@@ -186,8 +187,9 @@ function asksSystem(
 }
 
 function readsOf(db: Connection, tables: Tables): LedgerReads {
-  const { runs, steps, requests, dispatch, router } = tables
+  const { runs, steps, requests, events, dispatch, router } = tables
   const workers = workerReads(db, dispatch)
+  const feed = eventFeed(db, { runs, events })
   const lists = {
     runs: runList(db),
     steps: stepList(db),
@@ -212,6 +214,9 @@ function readsOf(db: Connection, tables: Tables): LedgerReads {
     listRunEvents: (run_id, query, viewer) =>
       reading(() => (visible(run_id, viewer) === null ? null : lists.runEvents(run_id, query))),
     listEvents: (query, viewer) => reading(() => lists.events(query, viewer)),
+    readFeed: (after, filters, viewer) => reading(() => feed.all(after, filters, viewer)),
+    readRunFeed: (run_id, after, filters, viewer) =>
+      reading(() => (visible(run_id, viewer) === null ? null : feed.ofRun(run_id, after, filters))),
     getExecutionRequest: (execution_request_id, viewer) =>
       reading(() => {
         const request = requests.get(execution_request_id)
