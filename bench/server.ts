@@ -135,6 +135,7 @@ async function productApp({ orchestrator, store }: Ledger) {
     logger: pino({ level: values.level, base: null, timestamp: pino.stdTimeFunctions.isoTime }),
     newRequestId: requestIds(entropy.hex(8)),
     version: '0.0.0',
+    max_streams: SETTINGS.max_streams.default,
     api_keys: [],
     is_loopback: true,
     allowed_hosts: [],

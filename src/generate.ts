@@ -54,6 +54,7 @@ async function openApiDocument(): Promise<object> {
     logger: pino({ level: 'silent' }),
     newRequestId: () => '',
     version: VERSION,
+    max_streams: 0,
     api_keys: [],
     is_loopback: true,
     allowed_hosts: [],

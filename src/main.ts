@@ -80,6 +80,7 @@ export async function startServer(config: Config, logger: Logger): Promise<Runni
     logger,
     newRequestId: requestIds(entropy.hex(8)),
     version: VERSION,
+    max_streams: config.max_streams,
     api_keys: config.api_keys,
     is_loopback: isLoopback(config.host),
     allowed_hosts: config.allowed_hosts,

@@ -60,6 +60,7 @@ const MAY_IMPORT: Record<string, readonly string[] | 'anything'> = {
     'domain/configuration.ts',
     'type:domain/decision.ts',
     'domain/error.ts',
+    'domain/event-chain.ts',
     'domain/guard.ts',
     'domain/idempotency.ts',
     'domain/machine.ts',
@@ -82,6 +83,8 @@ const MAY_IMPORT: Record<string, readonly string[] | 'anything'> = {
     'node:crypto',
     'node:http',
     'type:node:net',
+    'node:stream',
+    'node:timers/promises',
   ],
   // A client like any other: its way to the server is HTTP.
   worker: [

@@ -62,6 +62,7 @@ describe('where a value comes from', () => {
       allowed_origins: [],
       allowed_hosts: [],
       max_connections: 10_000,
+      max_streams: 2_000,
       write_queue_max: 4_096,
       idempotency_ttl_hours: 24,
       router_config: '',

@@ -77,6 +77,8 @@ const OPERATION_IDS = [
   'resumeTool',
   'retryStepAttempt',
   'startRun',
+  'streamEvents',
+  'streamRunEvents',
   'submitTasks',
   'updateRun',
   'validateDocument',

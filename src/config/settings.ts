@@ -131,6 +131,13 @@ export const SETTINGS = {
     unit: 'connections',
     description: 'How many connections may be open at once; further ones are closed at once.',
   }),
+  max_streams: setting({
+    schema: Type.Integer({ minimum: 0, maximum: 1_000_000 }),
+    default: 2_000,
+    unit: 'streams',
+    description:
+      'How many event streams may be open at once, each of which may take 256 KiB; further ones are answered 503.',
+  }),
   write_queue_max: setting({
     schema: Type.Integer({ minimum: 1, maximum: 1_000_000 }),
     default: 4_096,

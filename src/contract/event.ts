@@ -143,6 +143,22 @@ export const EventsQuery = closed(
 )
 export type EventsQuery = Static<typeof EventsQuery>
 
+const after = Type.Optional(
+  count(
+    'Begin behind the event with this `seq`; 0, the default, is the beginning. `Last-Event-ID` wins over it.',
+  ),
+)
+
+export const EventStreamQuery = closed(
+  { kind: kinds, project_id: EventsQuery.properties.project_id, after },
+  { description: 'Filters of the stream of all events.' },
+)
+
+export const RunEventStreamQuery = closed(
+  { kind: kinds, after },
+  { description: 'Filters of the stream of the events of a run.' },
+)
+
 export const EventPage = pageOf('EventPage', Event, 'events')
 
 export const ChainFault = words(

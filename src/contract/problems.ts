@@ -237,6 +237,11 @@ export const PROBLEMS = {
     title: 'The server is stopping',
     help: 'It finishes what it has begun and takes nothing new. Send the request again after `Retry-After` seconds.',
   },
+  too_many_streams: {
+    status: 503,
+    title: 'Too many event streams are open',
+    help: 'The server has as many open streams as its setting `max_streams` allows. Try again after `Retry-After`, or read `GET /v1/events?after=` from time to time.',
+  },
   overloaded: {
     status: 503,
     title: 'Too much is waiting',

@@ -6,7 +6,7 @@ import type { Logger } from 'pino'
 import { LIMITS } from '../contract/limits.ts'
 import { PROBLEMS, type ProblemCode } from '../contract/problems.ts'
 import { readBodies } from './body.ts'
-import type { App, RouteDeps } from './deps.ts'
+import type { App } from './deps.ts'
 import { type GateOptions, guardGate } from './gate.ts'
 import { describeApi } from './openapi.ts'
 import { PROBLEM_TYPE, errorAnswerer, pathOf, problemOf, rawProblem } from './problem.ts'
@@ -22,13 +22,13 @@ import { routingRoutes } from './routes/routing.ts'
 import { runRoutes } from './routes/runs.ts'
 import { schemaRoutes } from './routes/schemas.ts'
 import { stepRoutes } from './routes/steps.ts'
+import { type StreamDeps, streamRoutes } from './routes/streams.ts'
 import { toolRoutes } from './routes/tools.ts'
 import { workerRoutes } from './routes/workers.ts'
 import { buildValidator } from './validation.ts'
 import { LedgerError } from '../domain/error.ts'
 
-export interface AppOptions extends RouteDeps, GateOptions {
-  logger: Logger
+export interface AppOptions extends StreamDeps, GateOptions {
   /** Makes the id of a request that brings none. */
   newRequestId: () => string
   version: string
@@ -97,6 +97,7 @@ function registerRoutes(app: App, options: AppOptions): void {
   runRoutes(app, options)
   stepRoutes(app, options)
   eventRoutes(app, options)
+  streamRoutes(app, options)
   routerConfigRoutes(app, options)
   routingRoutes(app, options)
   executionRequestRoutes(app, options)

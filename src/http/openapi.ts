@@ -7,6 +7,7 @@ const TAGS: Record<Tag, string> = {
   runs: 'Runs: one execution of a phase or workstream, from creation to its end.',
   steps: 'Step attempts: each invocation of a tool within a run, retries included.',
   events: 'Events: the immutable record of every change, chained by hashes.',
+  streams: 'Streams: the same events as they happen, as server-sent events that can be taken up again.',
   routing:
     'Routing: the configurations of the router, and the decisions which tool does a task, with reasons.',
   requests: 'Execution requests: the units of work that are built from tasks and carried out by workers.',

@@ -11,6 +11,7 @@ export type Tag =
   | 'runs'
   | 'steps'
   | 'events'
+  | 'streams'
   | 'routing'
   | 'requests'
   | 'plans'
@@ -108,6 +109,37 @@ export const reads = <P extends Parts>(
 /** A question that needs a body: sent with POST, but it writes nothing, so it is safe to repeat without a key. */
 export const asks = <P extends Parts>(description: Description, schema: TSchema, parts: P) =>
   operation(description, parts, { 200: { description: 'The answer.', schema } }, [...KEYED, ...TAKING_BODIES])
+
+const lastEventId = Type.Optional(
+  Type.String({
+    description:
+      'The `id` of the last event that you have: begin behind it. Browsers send it when they come again.',
+    examples: ['42'],
+  }),
+)
+
+/** Server-sent events. `nothing` is what it means to answer 204. */
+export const streams = <P extends Parts>(
+  description: Description,
+  parts: P,
+  { nothing }: { nothing?: string } = {},
+) =>
+  operation(
+    description,
+    { ...parts, headers: headers({ 'Last-Event-ID': lastEventId }) },
+    {
+      200: {
+        description: 'Events as they happen.',
+        schema: Type.String({
+          description:
+            'Server-sent events (WHATWG HTML): `id` is the `seq`, `event` the `kind` and `data` an `Event` as JSON in one line. A comment every 15 seconds shows that the stream is alive.',
+        }),
+        media_type: 'text/event-stream',
+      },
+      ...(nothing === undefined ? {} : { 204: { description: nothing } }),
+    },
+    [...KEYED, 'too_many_streams'],
+  )
 
 export const lists = <P extends Parts>(description: Description, schema: TSchema, parts: P) =>
   operation(

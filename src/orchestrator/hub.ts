@@ -9,6 +9,8 @@ export interface Hub {
   published(changes: readonly Change[], now: string): void
   /** A claim found work for these tools and no room: the end of a lease of theirs is worth a look. */
   starved(tools: ReadonlySet<string>): void
+  /** Is told after each commit that may have written events, before whoever asked for it is answered: be quick. */
+  onCommitted(listener: () => void): void
   /** Is told whenever the circuit of a tool has opened: what waits for it may go elsewhere. */
   onOpened(listener: (tool_id: string) => void): void
   /** Is told whenever a tool may get work that got none before: its circuit or its pause, or the configuration, has moved. */
@@ -27,49 +29,77 @@ interface CircuitNow {
   now: string
 }
 
+/** Whom it tells; nobody at first. */
+interface Listeners {
+  committed: () => void
+  opened: (tool_id: string) => void
+  returned: () => void
+  due: (instant: string) => void
+}
+
 export function createHub(): Hub {
   const waiters = createWaiters()
   const starving = new Set<string>()
-  let due: (instant: string) => void = () => {}
-  let opened: (tool_id: string) => void = () => {}
-  let returned: () => void = () => {}
+  const tell: Listeners = { committed() {}, opened() {}, returned() {}, due() {} }
+  const publish = publisher({ waiters, starving, tell })
+  return {
+    waiters,
+    published(changes, now) {
+      for (const change of changes) publish(change, now)
+      tell.committed()
+    },
+    starved: (tools) => tools.forEach((tool_id) => void starving.add(tool_id)),
+    onDue: (listener) => void (tell.due = listener),
+    onOpened: (listener) => void (tell.opened = listener),
+    onReturned: (listener) => void (tell.returned = listener),
+    onCommitted: (listener) => void (tell.committed = listener),
+  }
+}
 
+interface Parts {
+  waiters: Waiters
+  starving: ReadonlySet<string>
+  tell: Listeners
+}
+
+/** What a change means to those who wait for work. */
+function publisher({ waiters, starving, tell }: Parts): (change: Change, now: string) => void {
   const publishReturn = (now: string): void => {
-    returned()
-    due(now) // the sweep looks again at what found nobody
+    tell.returned()
+    tell.due(now) // the sweep looks again at what found nobody
   }
 
   const publishCircuit = (before: Circuit, { tool_id, after, now }: CircuitNow): void => {
     if (after.state === 'open' && after.open_until !== before.open_until) {
-      opened(tool_id)
-      due(now) // the sweep looks at what waits for it
-      due(after.open_until!)
+      tell.opened(tool_id)
+      tell.due(now) // the sweep looks at what waits for it
+      tell.due(after.open_until!)
     }
     if (after.state === 'closed' && before.state !== 'closed') waiters.offerAll()
     if (isBarred(before, now) && !isBarred(after, now)) publishReturn(now)
   }
   const publishPause = (before: ToolBook, after: ToolBook, now: string): void => {
-    if (after.pause?.until != null) due(after.pause.until)
+    if (after.pause?.until != null) tell.due(after.pause.until)
     if (before.pause === null || after.pause !== null) return
     waiters.offerAll()
     publishReturn(now)
   }
-  const publish = (change: Change, now: string): void => {
+  return (change, now) => {
     switch (change.record) {
       case 'execution_request':
       case 'request_progress': {
         const { state, available_at, queue_expires_at, assignment } = change.after
-        if (queue_expires_at !== null) due(queue_expires_at)
-        if (state === 'blocked' && isStranded(change)) return due(now)
+        if (queue_expires_at !== null) tell.due(queue_expires_at)
+        if (state === 'blocked' && isStranded(change)) return tell.due(now)
         if (state !== 'queued' || assignment === null) return
-        return available_at > now ? due(available_at) : waiters.offer(assignment.tool_id)
+        return available_at > now ? tell.due(available_at) : waiters.offer(assignment.tool_id)
       }
       case 'task_waits':
-        if (change.stranded) due(now)
+        if (change.stranded) tell.due(now)
         return
       case 'lease':
-        due(change.after.lease_expires_at)
-        return due(change.after.attempt_expires_at)
+        tell.due(change.after.lease_expires_at)
+        return tell.due(change.after.attempt_expires_at)
       case 'lease_ended':
         if (starving.has(change.lease.tool_id)) waiters.offer(change.lease.tool_id)
         return
@@ -85,13 +115,5 @@ export function createHub(): Hub {
         return publishReturn(now)
       default: // nobody waits for the others
     }
-  }
-  return {
-    waiters,
-    published: (changes, now) => changes.forEach((change) => publish(change, now)),
-    starved: (tools) => tools.forEach((tool_id) => void starving.add(tool_id)),
-    onDue: (listener) => void (due = listener),
-    onOpened: (listener) => void (opened = listener),
-    onReturned: (listener) => void (returned = listener),
   }
 }

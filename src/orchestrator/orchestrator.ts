@@ -38,7 +38,9 @@ import type { Store } from '../store/store.ts'
 export interface Orchestrator extends RunReadCases, RouterCases, DispatchCases, PlanCases {
   /** Is told whenever time will end something: at that instant `sweep` has work. */
   onDue(listener: (instant: string) => void): void
-  /** Nobody waits for work any longer: the server stops. */
+  /** Is told after each commit that may have written events, before whoever asked for it is answered: be quick. */
+  onCommitted(listener: () => void): void
+  /** Nobody waits for anything any longer: the server stops. */
   endWaiting(): void
   createRun(call: Call<Run>, body: CreateRun, traceparent: string | null): Promise<Outcome<Run>>
   updateRun: Write<UpdateRun, Run>
@@ -97,6 +99,7 @@ export function createOrchestrator(deps: { store: Store; clock: Clock; entropy: 
     ...dispatchCases({ store, givenFor, write, hub }),
     ...planCases({ store, givenFor, write }),
     onDue: hub.onDue,
+    onCommitted: hub.onCommitted,
     endWaiting: hub.waiters.close,
     appendRunEvent: (call, run_id, body) =>
       write(call, { run_id, ...stepOf(body.step_attempt_id) }, (before, given) =>

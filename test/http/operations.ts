@@ -120,6 +120,8 @@ const PREPARE: Record<string, Prepare> = {
     }
   },
   listEvents: async () => ({ path: '/v1/events' }),
+  streamEvents: async () => ({ path: '/v1/events/stream' }),
+  streamRunEvents: async (client) => ({ path: `${await runPath(client)}/events/stream` }),
   verifyRunEvents: async (client) => ({ path: `${await runPath(client)}/events/verify` }),
   listSchemas: async () => ({ path: '/v1/schemas' }),
   getSchema: async () => ({ path: '/v1/schemas/run_record.v1' }),

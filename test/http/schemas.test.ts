@@ -35,6 +35,7 @@ async function open(options: Partial<AppOptions> = {}) {
     logger: pino({ level: 'silent' }),
     newRequestId: () => '01JD8Z6V3RB2D4F6H8K0M2P4R6',
     version: '0.0.0',
+    max_streams: 0,
     api_keys: [],
     is_loopback: true,
     allowed_hosts: [],

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { Agent, request as httpRequest } from 'node:http'
+import { Agent, type IncomingMessage, request as httpRequest } from 'node:http'
 import { type AddressInfo, type Socket, connect } from 'node:net'
 import { text as textOf } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
@@ -31,6 +31,7 @@ export interface TestAppOptions {
   allowed_hosts?: readonly string[]
   allowed_origins?: readonly string[]
   write_queue_max?: number
+  max_streams?: number
   /** Where the data are; absent is in memory. */
   file?: string
   /** Milliseconds since 1970: a wall that goes on by itself. Absent, time stands still until it is moved. */
@@ -140,6 +141,7 @@ export async function assemble(options: TestAppOptions = {}) {
     logger: pino({ level: 'trace' }, { write: (line) => void logs.push(JSON.parse(line)) }),
     newRequestId: requestIds(entropy.hex(8)),
     version: '0.0.0',
+    max_streams: 2_000,
     api_keys: [],
     is_loopback: true,
     allowed_hosts: [],
@@ -186,7 +188,7 @@ export async function exchange(asked: {
   })
   request.end(sent.raw ?? (sent.body === undefined ? undefined : JSON.stringify(sent.body)))
   const [response] = await once(request, 'response')
-  const text = await textOf(response)
+  const text = await (isStream(response) ? firstOf(response) : textOf(response))
   const isJson = /[/+]json/.test(response.headers['content-type'] ?? '') && text !== ''
   return {
     status: response.statusCode,
@@ -194,6 +196,15 @@ export async function exchange(asked: {
     text,
     body: isJson ? JSON.parse(text) : undefined,
   }
+}
+
+const isStream = ({ headers }: IncomingMessage): boolean =>
+  headers['content-type']?.startsWith('text/event-stream') ?? false
+
+/** A stream may have no end: what comes first is its answer, and then nobody listens any more. */
+async function firstOf(response: IncomingMessage): Promise<string> {
+  for await (const chunk of response) return String(chunk)
+  return ''
 }
 
 /** An API key, and the entry by which a server knows it. */

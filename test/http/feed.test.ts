@@ -1,0 +1,157 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import Database from 'better-sqlite3'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import type { Run } from '../../src/contract/run.ts'
+import { type Frame, type Listener, type Wanted, createFeed } from '../../src/http/feed.ts'
+import { OWN_CALL } from '../../src/orchestrator/call.ts'
+import { createOrchestrator } from '../../src/orchestrator/orchestrator.ts'
+import { applyMigrations } from '../../src/store/sqlite/migrate.ts'
+import { sqliteStore } from '../../src/store/sqlite/store.ts'
+import { ANYBODY, NOW, countingEntropy, handClock } from '../support/given.ts'
+import { MIGRATIONS } from '../support/store.ts'
+
+const call = { ...OWN_CALL, caller: ANYBODY, claim: null, present: () => ({}) as never }
+const EVERYTHING: Wanted = { filters: {}, viewer: ANYBODY }
+
+/** What one listener was given. */
+interface Heard extends Listener {
+  seqs: number[]
+  bytes: Buffer[]
+  turns: number
+}
+
+/** The feed over a store that tells what it runs. */
+function opened() {
+  const ran: string[] = []
+  const db = new Database(':memory:', { verbose: (sql) => void ran.push(String(sql)) })
+  applyMigrations(db, MIGRATIONS, NOW)
+  const store = sqliteStore(db, { write_queue_max: 10_000 })
+  const orchestrator = createOrchestrator({ store, clock: handClock().clock, entropy: countingEntropy() })
+  onTestFinished(() => (db.open ? store.close() : undefined))
+  const errors: unknown[] = []
+  const onError = (error: unknown) => void errors.push(error)
+  const feed = createFeed({ reads: store, onCommitted: orchestrator.onCommitted, onError })
+  const listener = (): Heard => {
+    const heard: Heard = {
+      seqs: [],
+      bytes: [],
+      turns: 0,
+      receive(frames: readonly Frame[], bytes: Buffer) {
+        heard.seqs.push(...frames.map(({ seq }) => seq))
+        heard.bytes.push(bytes)
+        heard.turns++
+      },
+      finish: () => feed.leave(heard),
+      fail: () => feed.leave(heard),
+    }
+    return heard
+  }
+  const create = async (project_id = 'shop'): Promise<Run> => {
+    const outcome = await orchestrator.createRun(call, { project_id, phase_id: 'build' }, null)
+    return (outcome as { record: Run }).record
+  }
+  /** What the store runs for this, until it has come to rest. */
+  const costOf = async (act: () => Promise<unknown>): Promise<string[]> => {
+    const before = ran.length
+    await act()
+    for (let turn = 0; turn < 20; turn++) await nextTurn()
+    return ran.slice(before).map((sql) => sql.split(' ', 1)[0]!)
+  }
+  return { db, feed, store, errors, listener, create, costOf }
+}
+
+describe('a commit', () => {
+  it('costs no statement more while nobody listens: before the first, and after the last', async () => {
+    const { feed, listener, create, costOf } = opened()
+    await create()
+    const alone = await costOf(() => create())
+    const heard = listener()
+    feed.join(heard, EVERYTHING, 2)
+    expect((await costOf(() => create())).length).toBeGreaterThan(alone.length)
+    feed.leave(heard)
+    expect(await costOf(() => create())).toEqual(alone)
+    expect(heard.seqs).toEqual([3])
+  })
+
+  it('is read once for all who listen, whatever each of them wants', async () => {
+    const { feed, listener, create, costOf } = opened()
+    const join = (wanted: Wanted) => feed.join(listener(), wanted, 0)
+    join(EVERYTHING)
+    await costOf(() => create())
+    const one = await costOf(() => create())
+    for (let i = 0; i < 100; i++) join({ ...EVERYTHING, filters: { project_id: [`project-${i % 7}`] } })
+    for (let i = 0; i < 100; i++) join(EVERYTHING)
+    await costOf(async () => {})
+    expect(await costOf(() => create())).toEqual(one)
+  })
+
+  it('is told to all who want the same as one piece of memory', async () => {
+    const { feed, listener, create, costOf } = opened()
+    const many = Array.from({ length: 5 }, listener)
+    for (const heard of many) feed.join(heard, EVERYTHING, 0)
+    await costOf(() => create())
+    for (const { bytes } of many) expect(bytes[0]).toBe(many[0]!.bytes[0])
+  })
+
+  it('of a group is told once for the group, and not before those who wrote are answered', async () => {
+    const { feed, listener, create, costOf } = opened()
+    const heard = listener()
+    feed.join(heard, EVERYTHING, 0)
+    await costOf(async () => {})
+    const ahead: number[] = []
+    let answered = 0
+    const write = () => create().then(() => ahead.push(heard.seqs.length - answered++))
+    const ran = await costOf(() => Promise.all(Array.from({ length: 30 }, write)))
+    expect(ahead.filter((count) => count > 0)).toEqual([])
+    expect(heard.seqs).toHaveLength(30)
+    expect(heard.turns).toBeLessThanOrEqual(ran.filter((word) => word === 'BEGIN').length)
+  })
+})
+
+describe('a listener', () => {
+  it('hears of what was committed while it came, and of nothing twice', async () => {
+    const { feed, listener, create, costOf } = opened()
+    const [early, late] = [listener(), listener()]
+    await create()
+    feed.join(early, EVERYTHING, 1)
+    const creating = create()
+    await costOf(() => creating)
+    expect(feed.join(late, EVERYTHING, 1)).toBe(false) // the feed has told of 2 already: read on
+    expect(feed.join(late, EVERYTHING, 2)).toBe(true)
+    await costOf(() => create())
+    expect([early.seqs, late.seqs]).toEqual([[2, 3], [3]])
+  })
+
+  it('who joins behind what was committed is told of it, though no commit follows', async () => {
+    const { feed, listener, create, costOf } = opened()
+    await create()
+    const heard = listener()
+    await costOf(async () => feed.join(heard, EVERYTHING, 0))
+    expect(heard.seqs).toEqual([1])
+  })
+
+  it('is told when the table cannot be read, and may come again', async () => {
+    const { db, feed, errors, listener, costOf } = opened()
+    const heard = listener()
+    let failed = 0
+    heard.fail = () => {
+      failed++
+      feed.leave(heard)
+    }
+    await costOf(async () => {
+      feed.join(heard, EVERYTHING, 0)
+      db.close()
+    })
+    expect([failed, errors.length]).toEqual([1, 1])
+  })
+
+  it('of one run is not asked about the events of others', async () => {
+    const { feed, store, listener, create, costOf } = opened()
+    const [run, other] = [await create(), await create()]
+    const heard = listener()
+    feed.join(heard, { ...EVERYTHING, run_id: run.run_id }, 2)
+    await costOf(() => create())
+    expect(heard.turns).toBe(0)
+    expect((await store.getRun(other.run_id, ANYBODY))?.state).toBe('pending')
+  })
+})

@@ -1,0 +1,113 @@
+import { type ClientRequest, type IncomingMessage, request as httpRequest } from 'node:http'
+import type { Event } from '../../src/contract/event.ts'
+import { within } from './process.ts'
+
+/** One message of a stream. */
+export interface Message {
+  id: number
+  kind: string
+  event: Event
+}
+
+export interface Followed {
+  /** How the answer began. */
+  response: IncomingMessage
+  messages: Message[]
+  /** The lines that are no event, in the order in which they came. */
+  asides: string[]
+  /** Waits until so many events have come. */
+  reaches(count: number): Promise<Message[]>
+  /** Waits until an event with this id has come. */
+  comesTo(id: number): Promise<Message[]>
+  /** Waits until a line that is no event has come so often. */
+  hears(aside: string, times?: number): Promise<void>
+  /** Settles when the stream is over: `ended` by the server in good order, or `cut` off. */
+  over: Promise<'ended' | 'cut'>
+  /** Takes nothing any more, or goes on. */
+  rest(): void
+  goOn(): void
+  leave(): void
+}
+
+/** Follows a stream on a connection of its own, as EventSource would. */
+export async function follow(
+  url: string,
+  { last_id, headers = {} }: { last_id?: number; headers?: Record<string, string> } = {},
+): Promise<Followed> {
+  const resumed = last_id === undefined ? {} : { 'last-event-id': String(last_id) }
+  const request = httpRequest(url, { agent: false, headers: { ...headers, ...resumed } })
+  const response = await answered(request)
+  const messages: Message[] = []
+  const asides: string[] = []
+  const listeners = new Set<() => void>()
+  const tell = () => listeners.forEach((listener) => listener())
+  let isOver = false
+
+  readBlocks(response, (block) => {
+    const message = messageOf(block)
+    if (message === null) asides.push(...block)
+    else messages.push(message)
+    tell()
+  })
+  const over = new Promise<'ended' | 'cut'>((resolve) => {
+    response.on('error', () => {}) // being cut off is an end too
+    response.on('close', () => {
+      isOver = true
+      tell()
+      resolve(response.complete ? 'ended' : 'cut')
+    })
+  })
+  const until = (holds: () => boolean, what: string): Promise<Message[]> => {
+    let look = (): void => {}
+    const happens = new Promise<Message[]>((resolve, reject) => {
+      look = () => {
+        if (holds()) return resolve(messages)
+        if (isOver) reject(new Error(`the stream was over before ${what}`))
+      }
+      listeners.add(look)
+      look()
+    })
+    return within(what, happens).finally(() => listeners.delete(look))
+  }
+  return {
+    response,
+    messages,
+    asides,
+    reaches: (count) => until(() => messages.length >= count, `${count} events`),
+    comesTo: (id) => until(() => (messages.at(-1)?.id ?? 0) >= id, `event ${id}`),
+    async hears(aside, times = 1) {
+      await until(() => asides.filter((each) => each === aside).length >= times, `«${aside}»`)
+    },
+    over,
+    rest: () => void response.pause(),
+    goOn: () => void response.resume(),
+    leave: () => void request.destroy(),
+  }
+}
+
+function answered(request: ClientRequest): Promise<IncomingMessage> {
+  return new Promise((resolve, reject) => {
+    request.on('error', reject)
+    request.on('response', resolve)
+    request.end()
+  })
+}
+
+/** The blocks between empty lines; what is behind the last of them was not said whole. */
+function readBlocks(response: IncomingMessage, onBlock: (lines: string[]) => void): void {
+  let rest = ''
+  response.setEncoding('utf8').on('data', (chunk: string) => {
+    const blocks = (rest + chunk).split('\n\n')
+    rest = blocks.pop()!
+    for (const block of blocks) onBlock(block.split('\n'))
+  })
+}
+
+function messageOf(lines: string[]): Message | null {
+  const fields = Object.fromEntries(
+    lines.map((line) => [line.split(':', 1)[0]!, line.replace(/^\w*: ?/, '')]),
+  )
+  if (fields['data'] === undefined) return null
+  const event = JSON.parse(fields['data']) as Event
+  return { id: Number(fields['id']), kind: fields['event'] ?? '', event }
+}
