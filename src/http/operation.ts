@@ -86,14 +86,19 @@ type Answers = Record<
   { description: string; schema?: TSchema; headers?: object; media_type?: string }
 >
 
-/** A read of one versioned resource. */
-export const readsOne = <P extends Parts>(description: Description, schema: TSchema, parts: P) =>
+/** A read of one versioned resource; `more` are further headers of the answer. */
+export const readsOne = <P extends Parts>(
+  description: Description,
+  schema: TSchema,
+  parts: P,
+  more: object = {},
+) =>
   operation(
     description,
     { ...parts, headers: headers({ 'If-None-Match': ifNoneMatch }) },
     {
-      200: { description: 'The resource.', schema, headers: etag },
-      304: { description: 'The client has the current version.', headers: etag },
+      200: { description: 'The resource.', schema, headers: { ...etag, ...more } },
+      304: { description: 'The client has the current version.', headers: { ...etag, ...more } },
     },
     KEYED,
   )

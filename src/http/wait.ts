@@ -1,6 +1,28 @@
+import { Type } from '@sinclair/typebox'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { LIMITS } from '../contract/limits.ts'
+import { closed } from '../contract/named.ts'
 import { badHeader } from './conditions.ts'
+
+/** The query of an operation that may wait for something. */
+export const waitQuery = (what: string) =>
+  closed(
+    {
+      wait_seconds: Type.Optional(
+        Type.Integer({
+          minimum: 0,
+          maximum: LIMITS.wait_seconds,
+          description: `How long to wait for ${what}; \`Prefer: wait=N\` says the same.`,
+        }),
+      ),
+    },
+    { description: 'Whether to wait.' },
+  )
+
+/** The header of its answers. */
+export const APPLIED = {
+  'Preference-Applied': Type.String({ description: '`wait=N`, where `Prefer` said how long to wait.' }),
+}
 
 /** A preference (RFC 7240 §2) that may stand among others. */
 const WAIT = /(?:^|,)\s*wait\s*=\s*"?(\d+)"?\s*(?:;[^,]*)?(?=,|$)/i

@@ -23,14 +23,9 @@ import { failRequest, rejectRequest, releaseRequest } from '../domain/lease-end.
 import type { Store } from '../store/store.ts'
 import { type Call, type GivenFor, OWN_CALL, OWN_WRITE, type Write, type WriteOnce } from './call.ts'
 import type { Hub } from './hub.ts'
+import type { Patience } from './patience.ts'
 import { createReassignment } from './reassignment.ts'
 import type { Place } from './waiters.ts'
-
-/** How long a claim may wait for work, and what ends its waiting early. */
-export interface Patience {
-  wait_ms: number
-  signal: AbortSignal
-}
 
 /** The use cases of workers. */
 export interface DispatchCases {

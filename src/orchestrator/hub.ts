@@ -1,10 +1,12 @@
 import { type Circuit, isBarred } from '../domain/circuit.ts'
 import type { Change, ToolBook } from '../domain/decision.ts'
+import { type Closings, createClosings } from './closings.ts'
 import { type Waiters, createWaiters } from './waiters.ts'
 
 /** What commits mean to those who wait: hints, after the commit. The tables remain the truth. */
 export interface Hub {
   waiters: Waiters
+  closings: Closings
   /** These changes were committed. */
   published(changes: readonly Change[], now: string): void
   /** A claim found work for these tools and no room: the end of a lease of theirs is worth a look. */
@@ -39,11 +41,13 @@ interface Listeners {
 
 export function createHub(): Hub {
   const waiters = createWaiters()
+  const closings = createClosings()
   const starving = new Set<string>()
   const tell: Listeners = { committed() {}, opened() {}, returned() {}, due() {} }
-  const publish = publisher({ waiters, starving, tell })
+  const publish = publisher({ waiters, closings, starving, tell })
   return {
     waiters,
+    closings,
     published(changes, now) {
       for (const change of changes) publish(change, now)
       tell.committed()
@@ -58,12 +62,13 @@ export function createHub(): Hub {
 
 interface Parts {
   waiters: Waiters
+  closings: Closings
   starving: ReadonlySet<string>
   tell: Listeners
 }
 
-/** What a change means to those who wait for work. */
-function publisher({ waiters, starving, tell }: Parts): (change: Change, now: string) => void {
+/** What a change means to those who wait. */
+function publisher({ waiters, closings, starving, tell }: Parts): (change: Change, now: string) => void {
   const publishReturn = (now: string): void => {
     tell.returned()
     tell.due(now) // the sweep looks again at what found nobody
@@ -86,6 +91,9 @@ function publisher({ waiters, starving, tell }: Parts): (change: Change, now: st
   }
   return (change, now) => {
     switch (change.record) {
+      case 'run':
+        if (change.after.run.ended_at !== null) closings.closed(change.after.run.run_id)
+        return
       case 'execution_request':
       case 'request_progress': {
         const { state, available_at, queue_expires_at, assignment } = change.after

@@ -94,13 +94,16 @@ export function createOrchestrator(deps: { store: Store; clock: Clock; entropy: 
     ...runWrites(write),
     ...stepWrites(write),
     ...requestWrites(write),
-    ...runReadCases({ store, givenFor }),
+    ...runReadCases({ store, givenFor, hub }),
     ...routerCases({ store, givenFor, write }),
     ...dispatchCases({ store, givenFor, write, hub }),
     ...planCases({ store, givenFor, write }),
     onDue: hub.onDue,
     onCommitted: hub.onCommitted,
-    endWaiting: hub.waiters.close,
+    endWaiting() {
+      hub.waiters.close()
+      hub.closings.close()
+    },
     appendRunEvent: (call, run_id, body) =>
       write(call, { run_id, ...stepOf(body.step_attempt_id) }, (before, given) =>
         appendRunEvent(before, given, body),

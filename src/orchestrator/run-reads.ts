@@ -8,24 +8,41 @@ import { visibleRun } from '../domain/guard.ts'
 import { addAttempt, emptyTally, summaryOf } from '../domain/run-summary.ts'
 import type { Attention, Store } from '../store/store.ts'
 import { type GivenFor, OWN_CALL } from './call.ts'
+import type { Hub } from './hub.ts'
+import type { Patience } from './patience.ts'
 
-/** What is read of runs and depends on the time. */
+/** What is read of runs and depends on the time, or waits for it. */
 export interface RunReadCases {
   listRuns(caller: Caller, query: RunsQuery): Promise<Page<Run>>
+  /** The run when it is closed, or as it is when the patience has run out. Null where there is no such run. */
+  awaitRun(caller: Caller, run_id: string, patience: Patience): Promise<Run | null>
   getRunSummary(caller: Caller, run_id: string): Promise<RunSummary>
 }
 
 interface Parts {
   store: Store
   givenFor: GivenFor
+  hub: Hub
 }
 
-export const runReadCases = ({ store, givenFor }: Parts): RunReadCases => {
+export const runReadCases = ({ store, givenFor, hub }: Parts): RunReadCases => {
   const now = () => givenFor(OWN_CALL).now
   return {
     listRuns(caller, { needs_attention, stalled_for, ...query }) {
       const attention = attentionOf({ needs_attention, stalled_for }, now)
       return store.listRuns(attention === null ? query : { ...query, attention }, caller)
+    },
+    async awaitRun(caller, run_id, patience) {
+      const closing = hub.closings.join(run_id) // before the first look, or an end in between would not be heard
+      try {
+        const run = await store.getRun(run_id, caller)
+        if (run === null || run.ended_at !== null || patience.wait_ms === 0) return run
+        await closing.wait(patience)
+        if (patience.signal.aborted) return run // nobody reads it any more
+      } finally {
+        closing.leave()
+      }
+      return store.getRun(run_id, caller)
     },
     getRunSummary: (caller, run_id) => getRunSummary(store, now, caller, run_id),
   }

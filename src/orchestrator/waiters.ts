@@ -1,3 +1,5 @@
+import { untilWoken } from './patience.ts'
+
 /** Claims that wait for work, in the order in which they came. Who wakes them only gives a hint: the table is the truth. */
 export interface Waiters {
   /** Takes a place in the line; until `leave`, work for one of the tools wakes it when its turn comes. */
@@ -68,16 +70,7 @@ export function createWaiters(): Waiters {
     async wait(ms, signal) {
       const isOver = () => isClosed || signal.aborted
       if (waiting.hint === null && ms > 0 && !isOver()) {
-        await new Promise<void>((resolve) => {
-          const wake = () => {
-            clearTimeout(timer)
-            signal.removeEventListener('abort', wake)
-            resolve()
-          }
-          const timer = setTimeout(wake, ms)
-          signal.addEventListener('abort', wake)
-          waiting.wake = wake
-        })
+        await untilWoken({ wait_ms: ms, signal }, (wake) => void (waiting.wake = wake))
         waiting.wake = null
       }
       return waiting.hint !== null && ms > 0 && !isOver()

@@ -1,4 +1,4 @@
-import { type TSchema, Type } from '@sinclair/typebox'
+import type { TSchema } from '@sinclair/typebox'
 import {
   ClaimExecutionRequests,
   ClaimNextQuery,
@@ -12,8 +12,7 @@ import {
   ReleaseExecutionRequest,
 } from '../../contract/dispatch.ts'
 import { ExecutionRequest, ExecutionRequestParams } from '../../contract/execution-request.ts'
-import { LIMITS } from '../../contract/limits.ts'
-import { closed, ref } from '../../contract/named.ts'
+import { ref } from '../../contract/named.ts'
 import type { ProblemCode } from '../../contract/problems.ts'
 import {
   answerLease,
@@ -25,28 +24,11 @@ import {
 } from '../answers.ts'
 import type { App, RouteDeps } from '../deps.ts'
 import { asks, writes } from '../operation.ts'
-import { longPoll } from '../wait.ts'
+import { APPLIED, longPoll, waitQuery } from '../wait.ts'
 
 const worker = { scope: 'worker' } as const
 const tag = 'dispatch'
 const params = ExecutionRequestParams
-
-const WaitQuery = closed(
-  {
-    wait_seconds: Type.Optional(
-      Type.Integer({
-        minimum: 0,
-        maximum: LIMITS.wait_seconds,
-        description: 'How long to wait for work; `Prefer: wait=N` says the same.',
-      }),
-    ),
-  },
-  { description: 'Whether to wait.' },
-)
-
-const APPLIED = {
-  'Preference-Applied': Type.String({ description: '`wait=N`, where `Prefer` said how long to wait.' }),
-}
 
 export function dispatchRoutes(app: App, deps: RouteDeps): void {
   claims(app, deps)
@@ -71,7 +53,7 @@ function claims(app: App, { orchestrator }: RouteDeps): void {
       nothing: 'There is nothing to do.',
       headers: APPLIED,
     },
-    { body: ref(ClaimExecutionRequests), querystring: WaitQuery },
+    { body: ref(ClaimExecutionRequests), querystring: waitQuery('work') },
   )
   app.post(
     '/v1/execution-requests/claim',

@@ -18,6 +18,7 @@ import { runNotFound } from '../../domain/guard.ts'
 import { answerWrite, changedRun, createdRun, sendJson, sendPage, sendRecord } from '../answers.ts'
 import type { App, RouteDeps } from '../deps.ts'
 import { lists, patches, readsOne, reads as readsOther, writes } from '../operation.ts'
+import { APPLIED, longPoll, waitQuery } from '../wait.ts'
 
 const read = { scope: 'read' } as const
 const write = { scope: 'write' } as const
@@ -73,14 +74,21 @@ function oneRun(app: App, { orchestrator, reads }: RouteDeps): void {
       operationId: 'getRun',
       tag,
       summary: 'Read a run',
-      description: 'The run as it is now, with its version as `ETag`.',
+      description:
+        'The run as it is now, with its version as `ETag`. With `Prefer: wait=N` the answer waits until the run is closed: at once if it is, and at the latest after that time, with the run as it is then. `If-None-Match` is about the run that would be answered.',
       problems: ['run_not_found'],
     },
     ref(Run),
-    { params },
+    { params, querystring: waitQuery('the end of the run') },
+    APPLIED,
   )
   app.get('/v1/runs/:run_id', { schema: getRun, config: read }, async (request, reply) => {
-    const run = await reads.getRun(request.params.run_id, request.caller)
+    const { run_id } = request.params
+    const { wait_seconds } = request.query
+    const mayWait = wait_seconds !== undefined || request.headers['prefer'] !== undefined
+    const run = await (mayWait
+      ? orchestrator.awaitRun(request.caller, run_id, longPoll(request, reply, wait_seconds))
+      : reads.getRun(run_id, request.caller))
     if (run === null) throw runNotFound()
     return sendRecord(request, reply, run)
   })
