@@ -54,7 +54,7 @@ function opened() {
   const costOf = async (act: () => Promise<unknown>): Promise<string[]> => {
     const before = ran.length
     await act()
-    for (let turn = 0; turn < 20; turn++) await nextTurn()
+    for (let turn = 0; turn < 2_000; turn++) await nextTurn()
     return ran.slice(before).map((sql) => sql.split(' ', 1)[0]!)
   }
   return { db, feed, store, errors, listener, create, costOf }

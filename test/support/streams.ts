@@ -21,7 +21,7 @@ export interface Followed {
   comesTo(id: number): Promise<Message[]>
   /** Waits until a line that is no event has come so often. */
   hears(aside: string, times?: number): Promise<void>
-  /** Settles when the stream is over: `ended` by the server in good order, or `cut` off. */
+  /** Settles when the stream is over: `ended` behind an event, or `cut` off within one. */
   over: Promise<'ended' | 'cut'>
   /** Takes nothing any more, or goes on. */
   rest(): void
@@ -43,7 +43,7 @@ export async function follow(
   const tell = () => listeners.forEach((listener) => listener())
   let isOver = false
 
-  readBlocks(response, (block) => {
+  const half = readBlocks(response, (block) => {
     const message = messageOf(block)
     if (message === null) asides.push(...block)
     else messages.push(message)
@@ -54,7 +54,7 @@ export async function follow(
     response.on('close', () => {
       isOver = true
       tell()
-      resolve(response.complete ? 'ended' : 'cut')
+      resolve(half() === '' ? 'ended' : 'cut')
     })
   })
   const until = (holds: () => boolean, what: string): Promise<Message[]> => {
@@ -93,14 +93,15 @@ function answered(request: ClientRequest): Promise<IncomingMessage> {
   })
 }
 
-/** The blocks between empty lines; what is behind the last of them was not said whole. */
-function readBlocks(response: IncomingMessage, onBlock: (lines: string[]) => void): void {
+/** The blocks between empty lines. @returns what is behind the last of them: it was not said whole */
+function readBlocks(response: IncomingMessage, onBlock: (lines: string[]) => void): () => string {
   let rest = ''
   response.setEncoding('utf8').on('data', (chunk: string) => {
     const blocks = (rest + chunk).split('\n\n')
     rest = blocks.pop()!
     for (const block of blocks) onBlock(block.split('\n'))
   })
+  return () => rest
 }
 
 function messageOf(lines: string[]): Message | null {
