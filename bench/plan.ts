@@ -98,12 +98,22 @@ export interface WaitingSample {
   statements: number
 }
 
+/** A while in which a thousand follow a stream. */
+export interface StreamSample {
+  /** From the sending of an event to its coming; with nothing else to do, and while writes keep the server busy. */
+  lag_p99_ms: number
+  busy_lag_p99_ms: number
+  /** The rate of those writes, to what it is with no reader. */
+  writes_kept: number
+}
+
 type Of =
   | { load: LoadName; value: keyof Sample; over: SideName; under: SideName | null }
   | { load: 'start'; value: keyof StartSample; over: 'durable'; under: 'no-op' }
   | { load: 'backtest'; value: keyof BacktestSample; over: 'durable'; under: null }
   | { load: 'plans'; value: keyof PlanSample; over: 'durable'; under: null }
   | { load: 'waiting'; value: keyof WaitingSample; over: 'durable'; under: null }
+  | { load: 'streams'; value: keyof StreamSample; over: 'durable'; under: null }
 
 export type Figure = Of & {
   name: string
@@ -127,6 +137,7 @@ const atScale = {
   goal: 0.9,
 } as const
 const pairs = { ...more, over: 'deep', must: 0.15, goal: 0.22 } as const
+const streams = { load: 'streams', over: 'durable', under: null } as const
 const start = { load: 'start', over: 'durable', under: 'no-op', better: 'less' } as const
 
 const keyed = (load: LoadName, title: string, must: number, goal: number): Figure => ({
@@ -242,6 +253,24 @@ export const FIGURES: readonly Figure[] = [
     better: 'less',
     must: 0,
     goal: 0,
+  },
+  {
+    ...streams,
+    name: 'stream-lag',
+    title: '1 000 stream readers, 20 events/s: p99 of the lag, ms',
+    value: 'lag_p99_ms',
+    better: 'less',
+    must: 250,
+    goal: 100,
+  },
+  {
+    ...streams,
+    name: 'stream-writes',
+    title: 'createRun with those readers ÷ without',
+    value: 'writes_kept',
+    better: 'more',
+    must: 0.5,
+    goal: 0.7,
   },
   { ...atScale, name: 'read-run', title: 'read run, 1 000 000 runs ÷ 10 000', load: 'read-run' },
   { ...atScale, name: 'first-page', title: 'first page, 1 000 000 runs ÷ 10 000', load: 'first-page' },

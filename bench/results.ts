@@ -10,6 +10,7 @@ import {
   NO_OP_FLOOR,
   type Sample,
   type SideName,
+  type StreamSample,
   type WaitingSample,
 } from './plan.ts'
 import type { PlanSample } from './plan-figures.ts'
@@ -23,6 +24,7 @@ export interface Everything {
   backtests: BacktestSample[] | null
   plans: PlanSample[] | null
   waiting: WaitingSample[] | null
+  streams: StreamSample[] | null
   rounds: number
   round_ms: number
   /** Whether nothing was left out. */
@@ -58,7 +60,7 @@ const flat = ({ figure: { name, title, must, goal, better }, ...finding }: Findi
 /** A value of both sides of a figure, round by round. */
 function valuesOf(
   figure: Figure,
-  { measured, starts, backtests, plans, waiting }: Everything,
+  { measured, starts, backtests, plans, waiting, streams }: Everything,
 ): [number[], number[] | null] {
   if (figure.load === 'start') {
     const of = (side: keyof Starts) => starts?.[side].map((sample) => sample[figure.value]) ?? []
@@ -67,6 +69,7 @@ function valuesOf(
   if (figure.load === 'backtest') return [backtests?.map((sample) => sample[figure.value]) ?? [], null]
   if (figure.load === 'plans') return [plans?.map((sample) => sample[figure.value]) ?? [], null]
   if (figure.load === 'waiting') return [waiting?.map((sample) => sample[figure.value]) ?? [], null]
+  if (figure.load === 'streams') return [streams?.map((sample) => sample[figure.value]) ?? [], null]
   const of = (side: SideName) => valuesIn(measured, figure.load, side, figure.value)
   const over = of(figure.over).map((value) => value / (figure.requests_each ?? 1))
   return [over, figure.under === null ? null : of(figure.under)]
@@ -126,7 +129,7 @@ function notesOn({ measured, isWhole }: Everything): string[] {
 }
 
 function writeResults(
-  { measured, starts, backtests, plans, waiting, rounds, round_ms, isWhole }: Everything,
+  { measured, starts, backtests, plans, waiting, streams, rounds, round_ms, isWhole }: Everything,
   found: object,
 ): void {
   const results = {
@@ -142,6 +145,7 @@ function writeResults(
     backtests,
     plans,
     waiting,
+    streams,
   }
   // A part must not take the place of the whole.
   const file = isWhole ? join(CACHE, '../results.json') : join(CACHE, 'results.json')

@@ -15,6 +15,7 @@ import { measureStarts } from './start.ts'
 import { storedQueue } from './stored-queue.ts'
 import { storedReads } from './stored-reads.ts'
 import { storedRuns } from './stored-runs.ts'
+import { measureStreams } from './streams.ts'
 import { measureWaiting } from './waiting.ts'
 
 const HELP = `Usage: npm run bench -- [--quick] [--only NAME,…]
@@ -55,6 +56,7 @@ async function bench(figures: readonly Figure[]): Promise<number> {
   for (const [name, sides] of loadsOf(figures)) {
     measured.set(name, await measureLoad(workshop, { name, load: LOADS[name], sides }))
   }
+  const streams = figures.some(({ load }) => load === 'streams') ? await measureStreams(workshop) : null
   await kill(workshop.client)
   const backtests = figures.some(({ load }) => load === 'backtest') ? await measureBacktests(workshop) : null
   const waiting = figures.some(({ load }) => load === 'waiting') ? await measureWaiting(workshop) : null
@@ -62,7 +64,17 @@ async function bench(figures: readonly Figure[]): Promise<number> {
   const starts = figures.some(({ load }) => load === 'start') ? await startsOf(workshop, built) : null
   progress('')
   const { rounds, round_ms } = workshop
-  return conclude(figures, { measured, starts, backtests, plans, waiting, rounds, round_ms, isWhole })
+  return conclude(figures, {
+    measured,
+    starts,
+    backtests,
+    plans,
+    waiting,
+    streams,
+    rounds,
+    round_ms,
+    isWhole,
+  })
 }
 
 /** A folder of this process, gone with it; and what others left behind that were killed. */
@@ -100,7 +112,14 @@ async function openWorkshop(built: Build, scratch: string): Promise<Workshop> {
 function loadsOf(figures: readonly Figure[]): Map<LoadName, SideName[]> {
   const loads = new Map<LoadName, SideName[]>()
   for (const { load, over, under } of figures) {
-    if (load === 'start' || load === 'backtest' || load === 'plans' || load === 'waiting') continue
+    if (
+      load === 'start' ||
+      load === 'backtest' ||
+      load === 'plans' ||
+      load === 'waiting' ||
+      load === 'streams'
+    )
+      continue
     const floor = load === NO_OP_FLOOR.load ? ([NO_OP_FLOOR.over, NO_OP_FLOOR.under] as const) : []
     const sides = [...(loads.get(load) ?? []), over, ...(under === null ? [] : [under]), ...floor]
     loads.set(load, [...new Set(sides)])
