@@ -1,7 +1,9 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { Event } from '../../src/contract/event.ts'
 import { LIMITS } from '../../src/contract/limits.ts'
-import { type TestApp, type TestAppOptions, aKey, aKeyFor, openTestApp } from '../support/http.ts'
+import { sqliteStore } from '../../src/store/sqlite/store.ts'
+import { bulkEvents } from '../store/contract/many-runs.ts'
+import { type TestApp, type TestAppOptions, aKey, aKeyFor, connected, openTestApp } from '../support/http.ts'
 import { activate } from '../support/router.ts'
 import { type Followed, type Message, follow } from '../support/streams.ts'
 import { type Client, RUN_STATES, clientOf } from './client.ts'
@@ -269,6 +271,15 @@ describe('the stream of a run', () => {
     expect(again.status).toBe(204)
   })
 
+  it('is over for whoever wants none of the many events that are left', async () => {
+    const run = await client.aRun('running')
+    const store = sqliteStore(app.db, { write_queue_max: 1 })
+    await bulkEvents(store, run.run_id, LIMITS.scanned_rows + 10, [])
+    await client.post(`/v1/runs/${run.run_id}/cancel`)
+    const answer = await client.get(`${streamOf(run)}?kind=patch_created&after=2`)
+    expect([answer.status, answer.text]).toEqual([204, ''])
+  })
+
   it('has what is written after the end of the run, for whoever asks again', async () => {
     const run = await client.aRun('failed')
     const { body } = await note(run)
@@ -368,6 +379,21 @@ describe('a reader', () => {
     })
     three[1]!.leave()
     await vi.waitFor(async () => expect((await client.get(ALL)).status).toBe(200))
+  })
+
+  it('that is gone before it was answered takes no place', async () => {
+    for (let i = 0; i < 20; i++) {
+      const socket = await connected(app.port)
+      socket.write(`GET ${ALL} HTTP/1.1\r\nHost: localhost\r\n\r\n`)
+      if (i % 2 === 0) await client.get('/livez') // meanwhile it is answered
+      socket.resetAndDestroy()
+    }
+    const three = () => Promise.all([stream(ALL), stream(ALL), stream(ALL)])
+    await vi.waitFor(async () => {
+      const answers = await three()
+      for (const { leave } of answers) leave()
+      expect(answers.map(({ response }) => response.statusCode)).toEqual([200, 200, 200])
+    })
   })
 
   it('is let go when the server closes, and so is one that takes nothing', async () => {

@@ -1,4 +1,5 @@
 import { Readable } from 'node:stream'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Logger } from 'pino'
 import { EventStreamQuery, RunEventStreamQuery } from '../../contract/event.ts'
@@ -69,7 +70,12 @@ export function streamRoutes(app: App, deps: StreamDeps): void {
         if (part === null) throw runNotFound()
         return part
       }
-      const first = await readPage(after)
+      let first = await readPage(after)
+      // Whether the run is over shows at the end: a page may have nothing that is wanted, and not be the last.
+      while (first.events.length === 0 && !first.at_end && !reply.raw.destroyed) {
+        await nextTurn()
+        first = await readPage(first.read_to)
+      }
       if (first.is_over && first.events.length === 0) {
         return reply.code(204).header('cache-control', 'no-store').send()
       }
