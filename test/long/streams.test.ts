@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest'
 import { readersThatNeverRead } from '../process/slow-readers.ts'
 import { reconnectAgainAndAgain } from '../process/stream-scenario.ts'
+import { stopWithOpen } from '../process/stream-stop.ts'
 import { cleanUp, temporaryDirectory } from '../support/process.ts'
 
 afterEach(cleanUp)
@@ -26,5 +27,12 @@ describe('1 000 readers of whom 100 never read', () => {
       silent: 100,
     })
     expect(summary.notes).toBeGreaterThan(4)
+  })
+})
+
+describe('SIGTERM with 1 000 open streams and 100 waiting claims', () => {
+  it('ends the process with 0 within 2 s, and each of them in good order', async () => {
+    const took_ms = await stopWithOpen({ data_dir: temporaryDirectory(), streams: 1_000, claims: 100 })
+    expect(took_ms).toBeLessThanOrEqual(2_000)
   })
 })
