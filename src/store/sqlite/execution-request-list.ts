@@ -4,7 +4,7 @@ import type { ExecutionRequestsQuery } from '../../contract/execution-requests-q
 import type { Viewer } from '../store.ts'
 import type { Connection } from './connection.ts'
 import { REQUEST_COLUMNS, decodeRequest } from './execution-requests.ts'
-import { idBounds, single, sorted } from './run-list.ts'
+import { idBounds, single, sorted } from './list-filters.ts'
 import { type Order, inList, listParameter, prepareScan, readPage } from './scan.ts'
 import type { Cell } from './table.ts'
 

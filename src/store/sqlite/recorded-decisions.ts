@@ -13,7 +13,7 @@ import { compileRouterConfig } from '../../domain/compiled-router.ts'
 import { seesRoute } from '../../domain/route-decision.ts'
 import type { BacktestQuery, Viewer } from '../store.ts'
 import type { Connection } from './connection.ts'
-import { idBounds } from './run-list.ts'
+import { idBounds } from './list-filters.ts'
 import { type Row, prepareRaw } from './table.ts'
 
 /** Plain data: it may go to another thread. */

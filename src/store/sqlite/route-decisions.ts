@@ -5,7 +5,7 @@ import type { RouteDecision, RouteDecisionsQuery } from '../../contract/routing.
 import type { RouteBook } from '../../domain/decision.ts'
 import type { Viewer } from '../store.ts'
 import type { Connection } from './connection.ts'
-import { idBounds, sorted } from './run-list.ts'
+import { idBounds, sorted } from './list-filters.ts'
 import { type Order, type Scan, inList, listParameter, prepareScan, readPage } from './scan.ts'
 import { type Cell, type Row, placeholders, prepareRaw } from './table.ts'
 

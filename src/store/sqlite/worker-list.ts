@@ -6,7 +6,7 @@ import { type ListIdentity, decodeCursor } from '../cursor.ts'
 import type { Viewer } from '../store.ts'
 import type { Connection } from './connection.ts'
 import type { DispatchTables } from './dispatch.ts'
-import { sorted } from './run-list.ts'
+import { sorted } from './list-filters.ts'
 import { type Order, listParameter, prepareScan, readPage } from './scan.ts'
 import { WORKER_COLUMNS, decodeWorker } from './workers.ts'
 
