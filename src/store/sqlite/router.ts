@@ -7,8 +7,8 @@ import { unknownTool } from '../../domain/tool.ts'
 import type { RequestProgress } from '../../contract/execution-request.ts'
 import type { StepAttempt } from '../../contract/step.ts'
 import type { Store } from '../store.ts'
-import type { backtests } from './backtests.ts'
 import type { Connection } from './connection.ts'
+import type { longReads } from './long-reads.ts'
 import { rotationsTable } from './rotations.ts'
 import { routeDecisionList, routeDecisionsTable } from './route-decisions.ts'
 import { routerConfigList, routerConfigsTable } from './router-configs.ts'
@@ -158,10 +158,10 @@ type Reading = <T>(query: () => T) => Promise<T>
 interface Readers {
   tables: RouterTables
   reading: Reading
-  backtest: ReturnType<typeof backtests>['run']
+  long: ReturnType<typeof longReads>
 }
 
-export function routerReads(db: Connection, { tables, reading, backtest }: Readers): RouterReads {
+export function routerReads(db: Connection, { tables, reading, long }: Readers): RouterReads {
   const { configs, routes } = tables
   const lists = { configs: routerConfigList(db), routes: routeDecisionList(db) }
   return {
@@ -180,7 +180,8 @@ export function routerReads(db: Connection, { tables, reading, backtest }: Reade
     listRouteDecisions: (query, viewer) => reading(() => lists.routes(query, viewer)),
     async backtest(query, { projects }, signal) {
       const config = await reading(() => configs.get(query.config_version))
-      return config === null ? null : backtest({ document: config.document, query, projects }, signal)
+      if (config === null) return null
+      return long.run('backtest', { document: config.document, query, projects }, signal)
     },
     listTools: (query, now) =>
       reading(() => {

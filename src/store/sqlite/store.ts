@@ -1,7 +1,6 @@
 import type { Scope, Snapshot, ToolBook } from '../../domain/decision.ts'
 import { sees } from '../../domain/guard.ts'
 import type { Store, StoreReads, Viewer } from '../store.ts'
-import { backtests } from './backtests.ts'
 import { type Connection, openWriter } from './connection.ts'
 import { translated } from './errors.ts'
 import { loadDispatch } from './dispatch.ts'
@@ -9,6 +8,7 @@ import { eventFeed } from './event-feed.ts'
 import { eventList, runEventList } from './event-list.ts'
 import { executionRequestList } from './execution-request-list.ts'
 import { GroupCommit } from './group-commit.ts'
+import { longReads } from './long-reads.ts'
 import { LongWrite } from './long-write.ts'
 import {
   type RouterReads,
@@ -46,11 +46,11 @@ export function sqliteStore(db: Connection, options: SqliteStoreOptions): Store 
   const { write_queue_max: waiting_max, beforeClose, ...rest } = options
   const group = new GroupCommit(db, { waiting_max, ...rest })
   const aside = db.memory ? null : createAside(db.name)
-  const tests = backtests(db)
+  const long = longReads(db)
   const readSummary = summaryReads(db, tables.runs)
   return {
     ...readsOf(db, tables),
-    ...routerReads(db, { tables: tables.router, reading, backtest: tests.run }),
+    ...routerReads(db, { tables: tables.router, reading, long }),
 
     change: (scope, decide) =>
       group.join(() => {
@@ -79,7 +79,7 @@ export function sqliteStore(db: Connection, options: SqliteStoreOptions): Store 
     ping: () => reading(() => void tables.events.tail()),
 
     async close() {
-      await tests.close()
+      await long.close()
       await group.idle()
       aside?.close()
       await beforeClose?.()

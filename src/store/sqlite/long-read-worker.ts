@@ -1,20 +1,21 @@
-// The program of the thread that a backtest runs on (backtests.ts starts it), on a connection of its own.
+// The program of the thread that a long read runs on (long-reads.ts starts it), on a connection of its own.
 import { parentPort, workerData } from 'node:worker_threads'
-import type { BacktestResult } from '../../contract/backtest.ts'
 import { LedgerError } from '../../domain/error.ts'
 import { openReader } from './connection.ts'
 import { translated } from './errors.ts'
-import { type BacktestTask, backtestSteps } from './recorded-decisions.ts'
+import { LONG_READS, type LongRead, type TaskOf } from './long-read-steps.ts'
 
-export interface WorkerTask extends BacktestTask {
+export interface WorkerTask<R extends LongRead = LongRead> {
   file: string
   /** Shared: anything but 0 asks it to stop. */
   stop: Int32Array
+  read: R
+  task: TaskOf<R>
 }
 
 /** Errors lose their class on the way between threads; a refusal goes as what it is made of. */
 export type WorkerReply =
-  { result: BacktestResult } | { refused: Pick<LedgerError, 'code' | 'message'> } | { stopped: true }
+  { result: unknown } | { refused: Pick<LedgerError, 'code' | 'message' | 'context'> } | { stopped: true }
 
 // Whoever started this thread gave it that, and is there to be told.
 parentPort!.postMessage(replyTo(workerData as WorkerTask))
@@ -25,14 +26,14 @@ function replyTo(task: WorkerTask): WorkerReply {
   } catch (error) {
     const known = translated(error)
     if (!(known instanceof LedgerError)) throw error
-    return { refused: { code: known.code, message: known.message } }
+    return { refused: { code: known.code, message: known.message, context: known.context } }
   }
 }
 
-function run({ file, stop, ...task }: WorkerTask): WorkerReply {
+function run({ file, stop, read, task }: WorkerTask): WorkerReply {
   const db = openReader(file)
   try {
-    const steps = backtestSteps(db, task)
+    const steps = LONG_READS[read].steps(db, task)
     while (Atomics.load(stop, 0) === 0) {
       const step = steps.next()
       if (step.done === true) return { result: step.value }
