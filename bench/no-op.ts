@@ -48,6 +48,7 @@ export function noOpStore(written: Written, read: Run): Store {
     listTools: () => Promise.resolve(page),
     readChain: () => Promise.resolve([]),
     readSummary: () => Promise.reject(new Error('the no-op store has no attempts')),
+    statistics: () => Promise.reject(new Error('the no-op store has no rows')),
     dueRequests: () => Promise.resolve([]),
     availableTools: () => Promise.resolve([]),
     recoveringTools: () => Promise.resolve([]),

@@ -52,6 +52,7 @@ const OPERATION_IDS = [
   'getRunPlan',
   'getRunSummary',
   'getSchema',
+  'getStatistics',
   'getStepAttempt',
   'getTool',
   'getWorker',

@@ -23,6 +23,8 @@ import * as run from './run.ts'
 import * as runSummary from './run-summary.ts'
 import * as runPlan from './run-plan.ts'
 import * as schema from './schema.ts'
+import * as statistics from './statistics.ts'
+import * as statisticsQuery from './statistics-query.ts'
 import * as step from './step.ts'
 import * as strategy from './strategy.ts'
 import * as task from './task.ts'
@@ -46,6 +48,8 @@ export const namedSchemas = [
   attention,
   run,
   runSummary,
+  statisticsQuery,
+  statistics,
   step,
   event,
   routerConfig,

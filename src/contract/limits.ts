@@ -111,6 +111,18 @@ export const LIMITS = {
   /** Recorded decisions that one backtest looks at; and how many backtests run at once. */
   backtest_decisions: 500_000,
   backtests: 2,
+  /** Seconds that statistics are about unless a query says it, and the most it may say. */
+  statistics_seconds: 86_400,
+  statistics_seconds_max: 31_622_400,
+  /** Runs, execution requests and step attempts of a window, each; and how many statistics are computed at once. */
+  statistics_rows: 500_000,
+  statistics: 2,
+  /** Parts that a window is cut into; where each group has its own, their parts and how many groups are listed. */
+  statistics_buckets: 500,
+  statistics_group_buckets: 50,
+  statistics_groups: 50,
+  /** Names that are told apart while the groups with most are sought. */
+  statistics_names: 1_000,
 } as const
 
 export const LABEL_KEY_PATTERN = '^[A-Za-z0-9][A-Za-z0-9._/-]{0,62}$'

@@ -217,6 +217,11 @@ export const PROBLEMS = {
     title: 'A referenced thing does not exist',
     help: 'A field names something that is not there, or not where it would have to be. `errors` names the field.',
   },
+  window_too_large: {
+    status: 422,
+    title: 'The window holds too much',
+    help: 'Statistics of part of a window would be wrong, so there are none: ask for a shorter one. What is read counts, of all projects and tools, whatever the filters.',
+  },
   precondition_required: {
     status: 428,
     title: 'If-Match is needed',
@@ -245,7 +250,7 @@ export const PROBLEMS = {
   overloaded: {
     status: 503,
     title: 'Too much is waiting',
-    help: 'Too many writes are waiting, or as many backtests are running as may. Nothing was written. Send the request again after `Retry-After` seconds, with the same `Idempotency-Key`.',
+    help: 'Too many writes are waiting, or as many backtests or statistics are running as may. Nothing was written. Send the request again after `Retry-After` seconds, with the same `Idempotency-Key`.',
   },
   store_unavailable: {
     status: 503,

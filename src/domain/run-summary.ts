@@ -93,9 +93,9 @@ function addTo(totals: Totals, { state, usage, started_at, ended_at }: AttemptFa
 }
 
 /** Exact up to the largest integer that JSON carries, and that from there on. */
-const plus = (sum: number, more: number | null): number => Math.min(sum + (more ?? 0), LIMITS.integer)
+export const plus = (sum: number, more: number | null): number => Math.min(sum + (more ?? 0), LIMITS.integer)
 
-const msBetween = (from: string, to: string): number => Math.max(0, Date.parse(to) - Date.parse(from))
+export const msBetween = (from: string, to: string): number => Math.max(0, Date.parse(to) - Date.parse(from))
 
 /** The tally must hold every attempt that had ended, and none of those that the end brings. */
 export function summaryOf(

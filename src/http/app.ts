@@ -21,6 +21,7 @@ import { routerConfigRoutes } from './routes/router-configs.ts'
 import { routingRoutes } from './routes/routing.ts'
 import { runRoutes } from './routes/runs.ts'
 import { schemaRoutes } from './routes/schemas.ts'
+import { statisticsRoutes } from './routes/statistics.ts'
 import { stepRoutes } from './routes/steps.ts'
 import { type StreamDeps, streamRoutes } from './routes/streams.ts'
 import { toolRoutes } from './routes/tools.ts'
@@ -105,6 +106,7 @@ function registerRoutes(app: App, options: AppOptions): void {
   dispatchRoutes(app, options)
   workerRoutes(app, options)
   toolRoutes(app, options)
+  statisticsRoutes(app, options)
   machineRoutes(app)
   schemaRoutes(app)
   healthRoutes(app, options)

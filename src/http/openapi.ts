@@ -14,6 +14,7 @@ const TAGS: Record<Tag, string> = {
   plans: 'Plans: tasks that are submitted together for a run and need each other, and how far they are.',
   dispatch: 'Dispatch: workers claim requests, keep them with heartbeats, and report what came of them.',
   tools: 'Tools: the apps of the active configuration, with what the ledger knows of them.',
+  statistics: 'Statistics: what was begun in a window of time and what became of it, in numbers.',
   machines: 'State machines: the tables that guard every change, as data.',
   schemas:
     'Schemas: the documents that pipelines exchange, as JSON Schema, and whether a document follows its own.',

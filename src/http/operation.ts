@@ -17,6 +17,7 @@ export type Tag =
   | 'plans'
   | 'dispatch'
   | 'tools'
+  | 'statistics'
   | 'machines'
   | 'schemas'
   | 'health'

@@ -2,6 +2,7 @@ import { Type } from '@sinclair/typebox'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { LIMITS } from '../contract/limits.ts'
 import { closed } from '../contract/named.ts'
+import { LedgerError } from '../domain/error.ts'
 import { badHeader } from './conditions.ts'
 
 /** The query of an operation that may wait for something. */
@@ -55,4 +56,13 @@ function secondsOf(header: string | string[] | undefined): number | null {
   const seconds = Number(found)
   if (seconds <= LIMITS.wait_seconds) return seconds
   throw badHeader('Prefer', `may wait at most ${LIMITS.wait_seconds} seconds`)
+}
+
+/** Aborts when the client goes away without its answer: nobody is left to read the reason but the log. */
+export function hangUpOf(reply: FastifyReply): AbortSignal {
+  const gone = new AbortController()
+  reply.raw.once('close', () =>
+    gone.abort(new LedgerError('request_timeout', 'The client did not wait for the answer.')),
+  )
+  return gone.signal
 }

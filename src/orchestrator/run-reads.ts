@@ -3,9 +3,12 @@ import type { Page } from '../contract/common.ts'
 import { LIMITS } from '../contract/limits.ts'
 import type { RunSummary } from '../contract/run-summary.ts'
 import type { Run, RunsQuery } from '../contract/run.ts'
+import type { Statistics } from '../contract/statistics.ts'
+import type { StatisticsQuery } from '../contract/statistics-query.ts'
 import type { Caller } from '../domain/decision.ts'
 import { visibleRun } from '../domain/guard.ts'
 import { addAttempt, emptyTally, summaryOf } from '../domain/run-summary.ts'
+import { windowOf } from '../domain/statistics-window.ts'
 import type { Attention, Store } from '../store/store.ts'
 import { type GivenFor, OWN_CALL } from './call.ts'
 import type { Hub } from './hub.ts'
@@ -17,6 +20,7 @@ export interface RunReadCases {
   /** The run when it is closed, or as it is when the patience has run out. Null where there is no such run. */
   awaitRun(caller: Caller, run_id: string, patience: Patience): Promise<Run | null>
   getRunSummary(caller: Caller, run_id: string): Promise<RunSummary>
+  getStatistics(caller: Caller, query: StatisticsQuery, signal: AbortSignal): Promise<Statistics>
 }
 
 interface Parts {
@@ -45,6 +49,7 @@ export const runReadCases = ({ store, givenFor, hub }: Parts): RunReadCases => {
       return store.getRun(run_id, caller)
     },
     getRunSummary: (caller, run_id) => getRunSummary(store, now, caller, run_id),
+    getStatistics: async (caller, query, signal) => store.statistics(windowOf(query, now()), caller, signal),
   }
 }
 

@@ -8,11 +8,13 @@ import type { RouterConfigVersion, RouterConfigsQuery } from '../contract/router
 import type { RouteDecision, RouteDecisionsQuery } from '../contract/routing.ts'
 import type { RunAttention } from '../contract/attention.ts'
 import type { Run, RunsQuery } from '../contract/run.ts'
+import type { Statistics } from '../contract/statistics.ts'
 import type { StepAttempt, StepsQuery } from '../contract/step.ts'
 import type { Tool, ToolsQuery } from '../contract/tool.ts'
 import type { Worker, WorkersQuery } from '../contract/worker.ts'
 import type { Caller, Decide, LedgerEvent, Scope, Snapshot } from '../domain/decision.ts'
 import type { AttemptFacts, SummaryEnd } from '../domain/run-summary.ts'
+import type { StatisticsWindow } from '../domain/statistics-window.ts'
 
 /** Who looks: what belongs to other projects is not there. */
 export type Viewer = Pick<Caller, 'projects'>
@@ -146,6 +148,12 @@ export interface Store extends StoreReads {
     run_id: string,
     part: { after: string; limit: number; again: readonly string[] },
   ): Promise<SummaryPart>
+  /**
+   * Counts what was begun in a window, and lets everybody else have their turns meanwhile.
+   * @throws LedgerError `window_too_large`; `overloaded` while others run, `draining` when the store closes; the
+   * signal's reason
+   */
+  statistics(window: StatisticsWindow, viewer: Viewer, signal: AbortSignal): Promise<Statistics>
   /** Requests whose lease, attempt or wait is over at that instant, and those that wait for nothing and have no tool. */
   dueRequests(now: string, limit: number): Promise<string[]>
   /** The tools of what can be claimed since then, one for each request. */

@@ -123,6 +123,10 @@ const PREPARE: Record<string, Prepare> = {
   streamEvents: async () => ({ path: '/v1/events/stream' }),
   streamRunEvents: async (client) => ({ path: `${await runPath(client)}/events/stream` }),
   verifyRunEvents: async (client) => ({ path: `${await runPath(client)}/events/verify` }),
+  getStatistics: async (client) => {
+    await client.aStep('failed')
+    return { path: '/v1/stats?bucket_seconds=3600&by=tool' }
+  },
   listSchemas: async () => ({ path: '/v1/schemas' }),
   getSchema: async () => ({ path: '/v1/schemas/run_record.v1' }),
   validateDocument: async () => ({ path: '/v1/schemas/run_record.v1/validate', body: {} }),

@@ -20,6 +20,7 @@ import { type Present, answerWrite, sendJson, sendPage, sendVersioned } from '..
 import type { App, RouteDeps } from '../deps.ts'
 import { asks, lists, reads as readsOther, readsOne, takesYaml, writes } from '../operation.ts'
 import { type Finding, firstFaults, requireShortPlaces } from '../validation.ts'
+import { hangUpOf } from '../wait.ts'
 
 const read = { scope: 'read' } as const
 const admin = { scope: 'admin' } as const
@@ -223,13 +224,4 @@ function backtest(app: App, { reads }: RouteDeps): void {
       return sendJson(reply, result)
     },
   )
-}
-
-/** Aborts when the client goes away without its answer: nobody is left to read the reason but the log. */
-function hangUpOf(reply: FastifyReply): AbortSignal {
-  const gone = new AbortController()
-  reply.raw.once('close', () =>
-    gone.abort(new LedgerError('request_timeout', 'The client did not wait for the answer.')),
-  )
-  return gone.signal
 }

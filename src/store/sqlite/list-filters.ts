@@ -33,7 +33,8 @@ export function idBounds(
 const PAST_ALL_IDS = '8'
 const ULID_TIME_MAX = 2 ** 48 - 1
 
-function firstIdOf(instant: string): string {
+/** Every id of that millisecond or later is at least this; no earlier one is. */
+export function firstIdOf(instant: string): string {
   const ms = Math.min(Math.max(Date.parse(instant), 0), ULID_TIME_MAX)
   return encodeTime(ms, 10)
 }

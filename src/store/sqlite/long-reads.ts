@@ -50,7 +50,7 @@ async function inTurns<R extends LongRead>(
   task: TaskOf<R>,
   signal: AbortSignal,
 ): Promise<ResultOf<R>> {
-  const steps = LONG_READS[read].steps(db, task) as Generator<void, ResultOf<R>> // its own task
+  const steps = LONG_READS[read].steps(db, task as never) as Generator<void, ResultOf<R>> // its own task
   for (;;) {
     signal.throwIfAborted()
     const step = steps.next()

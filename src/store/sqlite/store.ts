@@ -65,6 +65,7 @@ export function sqliteStore(db: Connection, options: SqliteStoreOptions): Store 
     view: (scope, read) => reading(() => read(load(scope))),
     readChain: (run_id, { run_seq, limit }) => reading(() => tables.events.chain(run_id, run_seq, limit)),
     readSummary: (run_id, part) => reading(() => readSummary(run_id, part)),
+    statistics: (window, { projects }, signal) => long.run('statistics', { window, projects }, signal),
     lastInstant: () => reading(() => tables.events.tail()?.ts ?? null),
     dueRequests: (now, limit) => reading(() => tables.dispatch.due.requests(now, limit)),
     availableTools: (after, now) => reading(() => tables.dispatch.due.available(after, now)),
