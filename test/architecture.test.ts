@@ -68,6 +68,7 @@ const MAY_IMPORT: Record<string, readonly string[] | 'anything'> = {
     'domain/route-decision.ts',
     'domain/run-machine.ts',
     'domain/step-machine.ts',
+    'type:domain/step-report.ts',
     'keys.ts',
     'fastify',
     '@fastify/ajv-compiler',

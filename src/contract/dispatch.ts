@@ -3,6 +3,7 @@ import { Timestamp, count, name, text } from './common.ts'
 import { ExecutionRequest, requestExample } from './execution-request.ts'
 import { LIMITS } from './limits.ts'
 import { closed, named, nullable, optional, ref } from './named.ts'
+import { StepProgressInput } from './step-progress.ts'
 import { StepAttempt, errorClass, errorCode, programFields, stepExample } from './step.ts'
 
 export const ClaimExecutionRequests = named(
@@ -88,10 +89,27 @@ export type ClaimResult = Static<typeof ClaimResult>
 export const Heartbeat = named(
   'Heartbeat',
   closed(
-    { lease_token: leaseToken },
+    {
+      lease_token: leaseToken,
+      progress: optional(
+        ref(StepProgressInput, { description: 'How far you are; left out, it stays as it was.' }),
+      ),
+      output: optional(
+        text(
+          LIMITS.live_output_bytes,
+          'The end of what the program has printed so far; left out, it stays as it was.',
+        ),
+      ),
+    },
     {
       description: 'You are still at it.',
-      examples: [{ lease_token: '0123456789abcdef0123456789abcdef' }],
+      examples: [
+        {
+          lease_token: '0123456789abcdef0123456789abcdef',
+          progress: { done: 12, total: 40, message: 'tests/api' },
+          output: 'tests/api/test_runs.py ......\n',
+        },
+      ],
     },
   ),
 )

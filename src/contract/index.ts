@@ -26,6 +26,7 @@ import * as schema from './schema.ts'
 import * as statistics from './statistics.ts'
 import * as statisticsQuery from './statistics-query.ts'
 import * as step from './step.ts'
+import * as stepProgress from './step-progress.ts'
 import * as strategy from './strategy.ts'
 import * as task from './task.ts'
 import * as tool from './tool.ts'
@@ -51,6 +52,7 @@ export const namedSchemas = [
   statisticsQuery,
   statistics,
   step,
+  stepProgress,
   event,
   routerConfig,
   task,

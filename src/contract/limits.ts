@@ -14,6 +14,10 @@ export const LIMITS = {
   input_prompt_bytes: 262_144,
   error_log_bytes: 65_536,
   tail_bytes: 65_536,
+  /** What a heartbeat may say of a running attempt, and how often streams are told of it. */
+  live_output_bytes: 4_096,
+  progress_message_bytes: 1_024,
+  progress_every_ms: 1_000,
   error_message_bytes: 4_096,
   path_bytes: 4_096,
   /** Characters. */

@@ -128,6 +128,10 @@ export function sendVersioned(
   return sendJson(reply, record)
 }
 
+/** The same of what moves without a new version: whatever the client has, this is newer. */
+export const sendLive = (reply: FastifyReply, record: { version: number }) =>
+  sendJson(reply.header('etag', etagOf(record)), record)
+
 export const sendJson = (reply: FastifyReply, value: unknown): FastifyReply =>
   reply.header('content-type', JSON_TYPE).send(JSON.stringify(value))
 

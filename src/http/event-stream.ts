@@ -45,6 +45,7 @@ export function openEventStream(options: EventStreamOptions): EventStream {
   let state: 'behind' | 'reading' | 'live' | 'over' = 'behind'
 
   const backlog = (): number => body.readableLength + response.writableLength
+  const hasRoomFor = (more: number) => backlog() === 0 || backlog() + more <= LIMITS.stream_bytes
   const countStuck = stuckBeats(response)
   const drop = (): void => {
     onDropped(last_id)
@@ -80,9 +81,11 @@ export function openEventStream(options: EventStreamOptions): EventStream {
       // The last page may have read further than the feed had come.
       const news = frames[0]!.seq > position ? frames : frames.filter(({ seq }) => seq > position)
       if (news.length === 0) return
-      const waiting = backlog()
-      if (waiting > 0 && waiting + bytes.length > LIMITS.stream_bytes) return drop()
+      if (!hasRoomFor(bytes.length)) return drop()
       send(news, news === frames ? bytes : joined(news))
+    },
+    receiveProgress(bytes: Buffer): void {
+      if (hasRoomFor(bytes.length)) body.push(bytes)
     },
     finish,
     fail: () => void body.destroy(),
@@ -105,10 +108,7 @@ export function openEventStream(options: EventStreamOptions): EventStream {
       if (countStuck(backlog()) === BEATS_STUCK) drop()
       else if (backlog() === 0 && state !== 'over') body.push(': still here\n\n')
     },
-    end() {
-      if (backlog() > 0) body.destroy()
-      else finish()
-    },
+    end: () => (backlog() > 0 ? void body.destroy() : finish()),
   }
 }
 

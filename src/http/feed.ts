@@ -1,5 +1,6 @@
 import { setImmediate as nextTurn, setTimeout as wait } from 'node:timers/promises'
 import { shownEvent } from '../domain/event-chain.ts'
+import type { StepNews } from '../domain/step-report.ts'
 import type { FedEvent, FeedFilters, StoreReads, Viewer } from '../store/store.ts'
 
 /** An event as it goes to every reader. */
@@ -15,6 +16,10 @@ export const frameOf = ({ event }: FedEvent): Frame => ({
   ),
 })
 
+/** Without an id: whoever comes again asks for what is behind the last event. */
+const progressFrame = ({ message }: StepNews): Buffer =>
+  Buffer.from(`event: ${message.kind}\ndata: ${JSON.stringify(message)}\n\n`)
+
 /** What a reader wants of the feed: what its list would have. */
 export interface Wanted {
   run_id?: string
@@ -26,6 +31,8 @@ export interface Wanted {
 export interface Listener {
   /** The next events that it wants; `bytes` are all of them together, the same for all who want the same. */
   receive(frames: readonly Frame[], bytes: Buffer): void
+  /** How far an attempt is; who has no room for it does without. */
+  receiveProgress(bytes: Buffer): void
   /** Its run is over. */
   finish(): void
   /** The table could not be read: whoever comes again misses nothing. */
@@ -59,10 +66,12 @@ const EVERYTHING: Viewer = { projects: null }
 export function createFeed(deps: {
   reads: StoreReads
   onCommitted: (listener: () => void) => void
+  onReported: (listener: (news: StepNews) => void) => void
   onError: (error: unknown) => void
 }): Feed {
-  const { reads, onCommitted, onError } = deps
+  const { reads, onCommitted, onReported, onError } = deps
   const channels = createChannels()
+  const progress = createProgress()
   let position = 0
   let isStale = false
   let isReading = false
@@ -75,6 +84,14 @@ export function createFeed(deps: {
     isReading = true
     setImmediate(() => void publish()) // once for a group, after those who wrote it are answered
   }
+  const listen = (): void => {
+    onCommitted(wake)
+    onReported((news) => {
+      if (channels.size() === 0) return
+      progress.add(news)
+      wake()
+    })
+  }
   async function publish(): Promise<void> {
     try {
       while (isStale && channels.size() > 0) {
@@ -82,8 +99,10 @@ export function createFeed(deps: {
         const { events, read_to, at_end } = await reads.readFeed(position, {}, EVERYTHING)
         position = read_to
         isStale ||= !at_end
+        progress.endWith(events)
         const begun = performance.now() // only how long it took: no business of the one clock
         channels.hand(events)
+        if (at_end) progress.take().forEach(channels.mention)
         const rest_ms = (performance.now() - begun) * REST
         await (rest_ms < 1 ? nextTurn() : wait(rest_ms))
       }
@@ -96,9 +115,12 @@ export function createFeed(deps: {
 
   return {
     join(listener, wanted, read_to) {
-      if (!isTold) onCommitted(wake)
+      if (!isTold) listen()
       isTold = true
-      if (channels.size() === 0) position = read_to
+      if (channels.size() === 0) {
+        position = read_to
+        progress.take() // nobody was there to hear it
+      }
       if (position > read_to) return false
       channels.add(listener, wanted)
       wake() // what was committed while its last page was on its way was told to nobody
@@ -117,7 +139,7 @@ function createChannels() {
 
   const keyOf = ({ filters: { kind, project_id }, viewer }: Wanted): string =>
     JSON.stringify([kind, project_id, viewer.projects])
-  const interested = ({ event: { run_id } }: FedEvent): Channel[] =>
+  const interested = (run_id: string | null): Channel[] =>
     (run_id === null ? [''] : ['', run_id]).flatMap((run) => [...(byRun.get(run)?.values() ?? [])])
 
   return {
@@ -148,9 +170,10 @@ function createChannels() {
       const over = new Set<Channel>()
       for (const fed of events) {
         let frame: Frame | undefined
-        for (const channel of interested(fed)) {
+        const about = { kind: fed.event.kind, project_id: fed.project_id }
+        for (const channel of interested(fed.event.run_id)) {
           if (fed.ends_run && channel.wanted.run_id !== undefined) over.add(channel)
-          if (!isWanted(fed, channel.wanted)) continue
+          if (!isWanted(about, channel.wanted)) continue
           const frames = news.get(channel) ?? []
           frames.push((frame ??= frameOf(fed)))
           news.set(channel, frames)
@@ -163,21 +186,53 @@ function createChannels() {
       for (const { listeners } of over) for (const listener of [...listeners]) listener.finish()
     },
 
+    mention(news: StepNews): void {
+      const { kind, run_id } = news.message
+      const about = { kind, project_id: news.project_id }
+      let frame: Buffer | undefined
+      for (const channel of interested(run_id)) {
+        if (!isWanted(about, channel.wanted)) continue
+        frame ??= progressFrame(news)
+        for (const listener of [...channel.listeners]) listener.receiveProgress(frame)
+      }
+    },
+
     fail(): void {
       for (const listener of [...channelOf.keys()]) listener.fail()
     },
   }
 }
 
+/** What readers choose by. */
+interface Subject {
+  kind: string
+  project_id: string | null
+}
+
 /** The same that the lists say in SQL: what belongs to no project passes no filter by project. */
-function isWanted({ event, project_id }: FedEvent, { filters, viewer }: Wanted): boolean {
+function isWanted({ kind, project_id }: Subject, { filters, viewer }: Wanted): boolean {
   const isIn = (list: readonly string[] | null | undefined, value: string | null): boolean =>
     list == null || (value !== null && list.includes(value))
-  return (
-    isIn(filters.kind, event.kind) &&
-    isIn(filters.project_id, project_id) &&
-    isIn(viewer.projects, project_id)
-  )
+  return isIn(filters.kind, kind) && isIn(filters.project_id, project_id) && isIn(viewer.projects, project_id)
+}
+
+/** What is to be told of attempts when all that was committed before it has been: of each of them the last. */
+function createProgress() {
+  const byAttempt = new Map<string, StepNews>()
+  return {
+    add: (news: StepNews): void => void byAttempt.set(news.message.step_attempt_id, news),
+    /** How far it was says nothing new once its end was told. */
+    endWith(events: readonly FedEvent[]): void {
+      for (const { event } of events) {
+        if (event.kind === 'step_completed') byAttempt.delete(event.step_attempt_id!)
+      }
+    },
+    take(): StepNews[] {
+      const all = [...byAttempt.values()]
+      byAttempt.clear()
+      return all
+    },
+  }
 }
 
 /** One page in each turn of the loop, however many readers are behind: everybody else has the rest of it. */

@@ -4,6 +4,7 @@ import { Problem } from '../contract/problem.ts'
 import { PROBLEMS, type ProblemCode } from '../contract/problems.ts'
 import { closed, ref } from '../contract/named.ts'
 import { LIMITS } from '../contract/limits.ts'
+import { StepProgressMessage } from '../contract/step-progress.ts'
 import { LedgerError } from '../domain/error.ts'
 import { problemOf } from './problem.ts'
 
@@ -116,6 +117,14 @@ export const reads = <P extends Parts>(
 export const asks = <P extends Parts>(description: Description, schema: TSchema, parts: P) =>
   operation(description, parts, { 200: { description: 'The answer.', schema } }, [...KEYED, ...TAKING_BODIES])
 
+const progressFields = Object.keys(StepProgressMessage.properties).map((field) => `\`${field}\``)
+
+const STREAM = [
+  'Server-sent events (WHATWG HTML): `id` is the `seq`, `event` the `kind` and `data` an `Event` as JSON in one line.',
+  `A \`step_progress\` has no \`id\`: it is no event and not repeated, and its \`data\` are ${progressFields.join(', ')}.`,
+  'A comment every 15 seconds shows that the stream is alive.',
+].join(' ')
+
 const lastEventId = Type.Optional(
   Type.String({
     description:
@@ -137,8 +146,7 @@ export const streams = <P extends Parts>(
       200: {
         description: 'Events as they happen.',
         schema: Type.String({
-          description:
-            'Server-sent events (WHATWG HTML): `id` is the `seq`, `event` the `kind` and `data` an `Event` as JSON in one line. A comment every 15 seconds shows that the stream is alive.',
+          description: STREAM,
         }),
         media_type: 'text/event-stream',
       },

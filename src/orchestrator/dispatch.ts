@@ -14,7 +14,7 @@ import type { Diagnosis } from '../contract/worker.ts'
 import { LIMITS } from '../contract/limits.ts'
 import { claimRequests } from '../domain/claim.ts'
 import { completeRequest } from '../domain/completion.ts'
-import type { Caller, Scope } from '../domain/decision.ts'
+import type { Caller, Scope, Snapshot } from '../domain/decision.ts'
 import type { Outcome } from '../domain/idempotency.ts'
 import { diagnose } from '../domain/diagnosis.ts'
 import { expireRequest } from '../domain/expiry.ts'
@@ -144,12 +144,33 @@ const endScope = (execution_request_id: string): Scope => ({
   system: true,
 })
 
-const leaseCases = ({ store, givenFor, write }: Parts) =>
-  ({
-    heartbeatExecutionRequest(caller, execution_request_id, body) {
-      const given = givenFor({ ...OWN_CALL, caller })
-      return store.change({ execution_request_id, lease: true }, (before) => heartbeat(before, given, body))
-    },
+/** Keeps the lease, and passes on what the worker says of its attempt. */
+async function beat(
+  { store, givenFor, hub }: Parts,
+  caller: Caller,
+  execution_request_id: string,
+  body: Heartbeat,
+): Promise<HeartbeatResult> {
+  const given = givenFor({ ...OWN_CALL, caller })
+  let held = null as Pick<Snapshot, 'request' | 'lease'> | null
+  const result = await store.change({ execution_request_id, lease: true }, (before) => {
+    held = before
+    return heartbeat(before, given, body)
+  })
+  if (result.lease_lost) return result
+  const { run_id, project_id } = held!.request! // whose lease was just kept
+  const { step_attempt_id } = held!.lease!
+  const reporting = { run_id, project_id, step_attempt_id, execution_request_id }
+  const news = hub.reports.said(body, reporting, given.now)
+  if (news !== null) hub.reported(news)
+  return result
+}
+
+const leaseCases = (parts: Parts) => {
+  const { givenFor, write } = parts
+  return {
+    heartbeatExecutionRequest: (caller, execution_request_id, body) =>
+      beat(parts, caller, execution_request_id, body),
     completeExecutionRequest(call, execution_request_id, body, claim_next) {
       const { projects } = call.caller
       const next = claim_next ? { next: { now: givenFor(call).now, projects } } : {}
@@ -168,7 +189,8 @@ const leaseCases = ({ store, givenFor, write }: Parts) =>
       write(call, endScope(execution_request_id), (before, given) => rejectRequest(before, given, body)),
     releaseExecutionRequest: (call, execution_request_id, body) =>
       write(call, endScope(execution_request_id), (before, given) => releaseRequest(before, given, body)),
-  }) satisfies Partial<DispatchCases>
+  } satisfies Partial<DispatchCases>
+}
 
 function sweeper({ store, givenFor, write, hub }: Parts): DispatchCases['sweep'] {
   let looked = ''

@@ -1,18 +1,25 @@
 import { type Circuit, isBarred } from '../domain/circuit.ts'
 import type { Change, ToolBook } from '../domain/decision.ts'
+import type { StepNews } from '../domain/step-report.ts'
 import { type Closings, createClosings } from './closings.ts'
+import { type StepReports, createStepReports } from './step-reports.ts'
 import { type Waiters, createWaiters } from './waiters.ts'
 
 /** What commits mean to those who wait: hints, after the commit. The tables remain the truth. */
 export interface Hub {
   waiters: Waiters
   closings: Closings
+  reports: StepReports
   /** These changes were committed. */
   published(changes: readonly Change[], now: string): void
   /** A claim found work for these tools and no room: the end of a lease of theirs is worth a look. */
   starved(tools: ReadonlySet<string>): void
   /** Is told after each commit that may have written events, before whoever asked for it is answered: be quick. */
   onCommitted(listener: () => void): void
+  /** Streams are to be told this. */
+  reported(news: StepNews): void
+  /** Is told what streams are to be told beside events. */
+  onReported(listener: (news: StepNews) => void): void
   /** Is told whenever the circuit of a tool has opened: what waits for it may go elsewhere. */
   onOpened(listener: (tool_id: string) => void): void
   /** Is told whenever a tool may get work that got none before: its circuit or its pause, or the configuration, has moved. */
@@ -34,6 +41,7 @@ interface CircuitNow {
 /** Whom it tells; nobody at first. */
 interface Listeners {
   committed: () => void
+  reported: (news: StepNews) => void
   opened: (tool_id: string) => void
   returned: () => void
   due: (instant: string) => void
@@ -42,17 +50,21 @@ interface Listeners {
 export function createHub(): Hub {
   const waiters = createWaiters()
   const closings = createClosings()
+  const reports = createStepReports()
   const starving = new Set<string>()
-  const tell: Listeners = { committed() {}, opened() {}, returned() {}, due() {} }
-  const publish = publisher({ waiters, closings, starving, tell })
+  const tell: Listeners = { committed() {}, reported() {}, opened() {}, returned() {}, due() {} }
+  const publish = publisher({ waiters, closings, reports, starving, tell })
   return {
     waiters,
     closings,
+    reports,
     published(changes, now) {
       for (const change of changes) publish(change, now)
       tell.committed()
     },
     starved: (tools) => tools.forEach((tool_id) => void starving.add(tool_id)),
+    reported: (news) => tell.reported(news),
+    onReported: (listener) => void (tell.reported = listener),
     onDue: (listener) => void (tell.due = listener),
     onOpened: (listener) => void (tell.opened = listener),
     onReturned: (listener) => void (tell.returned = listener),
@@ -63,12 +75,19 @@ export function createHub(): Hub {
 interface Parts {
   waiters: Waiters
   closings: Closings
+  reports: StepReports
   starving: ReadonlySet<string>
   tell: Listeners
 }
 
 /** What a change means to those who wait. */
-function publisher({ waiters, closings, starving, tell }: Parts): (change: Change, now: string) => void {
+function publisher({
+  waiters,
+  closings,
+  reports,
+  starving,
+  tell,
+}: Parts): (change: Change, now: string) => void {
   const publishReturn = (now: string): void => {
     tell.returned()
     tell.due(now) // the sweep looks again at what found nobody
@@ -109,6 +128,7 @@ function publisher({ waiters, closings, starving, tell }: Parts): (change: Chang
         tell.due(change.after.lease_expires_at)
         return tell.due(change.after.attempt_expires_at)
       case 'lease_ended':
+        reports.ended(change.lease.execution_request_id)
         if (starving.has(change.lease.tool_id)) waiters.offer(change.lease.tool_id)
         return
       case 'tool':

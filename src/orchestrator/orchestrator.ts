@@ -23,6 +23,7 @@ import { type Outcome, once } from '../domain/idempotency.ts'
 import { type Loss, recordLoss } from '../domain/loss.ts'
 import { cancelRun, completeRun, createRun, listTransitions, quarantineRun, startRun } from '../domain/run.ts'
 import { updateRun } from '../domain/run-update.ts'
+import type { StepNews } from '../domain/step-report.ts'
 import { completeStepAttempt, createStepAttempt, retryStepAttempt } from '../domain/step.ts'
 import { traceparentOf } from '../domain/traceparent.ts'
 import type { Entropy } from '../entropy.ts'
@@ -40,6 +41,8 @@ export interface Orchestrator extends RunReadCases, RouterCases, DispatchCases, 
   onDue(listener: (instant: string) => void): void
   /** Is told after each commit that may have written events, before whoever asked for it is answered: be quick. */
   onCommitted(listener: () => void): void
+  /** Is told what workers say of running attempts, which is no event. */
+  onReported(listener: (news: StepNews) => void): void
   /** Nobody waits for anything any longer: the server stops. */
   endWaiting(): void
   createRun(call: Call<Run>, body: CreateRun, traceparent: string | null): Promise<Outcome<Run>>
@@ -100,6 +103,7 @@ export function createOrchestrator(deps: { store: Store; clock: Clock; entropy: 
     ...planCases({ store, givenFor, write }),
     onDue: hub.onDue,
     onCommitted: hub.onCommitted,
+    onReported: hub.onReported,
     endWaiting() {
       hub.waiters.close()
       hub.closings.close()

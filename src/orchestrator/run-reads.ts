@@ -5,6 +5,7 @@ import type { RunSummary } from '../contract/run-summary.ts'
 import type { Run, RunsQuery } from '../contract/run.ts'
 import type { Statistics } from '../contract/statistics.ts'
 import type { StatisticsQuery } from '../contract/statistics-query.ts'
+import type { LiveStepAttempt } from '../contract/step-progress.ts'
 import type { Caller } from '../domain/decision.ts'
 import { visibleRun } from '../domain/guard.ts'
 import { addAttempt, emptyTally, summaryOf } from '../domain/run-summary.ts'
@@ -19,6 +20,8 @@ export interface RunReadCases {
   listRuns(caller: Caller, query: RunsQuery): Promise<Page<Run>>
   /** The run when it is closed, or as it is when the patience has run out. Null where there is no such run. */
   awaitRun(caller: Caller, run_id: string, patience: Patience): Promise<Run | null>
+  /** With what its worker says of it, while it runs. Null where there is no such attempt. */
+  getStepAttempt(caller: Caller, step_attempt_id: string): Promise<LiveStepAttempt | null>
   getRunSummary(caller: Caller, run_id: string): Promise<RunSummary>
   getStatistics(caller: Caller, query: StatisticsQuery, signal: AbortSignal): Promise<Statistics>
 }
@@ -47,6 +50,10 @@ export const runReadCases = ({ store, givenFor, hub }: Parts): RunReadCases => {
         closing.leave()
       }
       return store.getRun(run_id, caller)
+    },
+    async getStepAttempt(caller, step_attempt_id) {
+      const step = await store.getStepAttempt(step_attempt_id, caller)
+      return step === null ? null : hub.reports.live(step)
     },
     getRunSummary: (caller, run_id) => getRunSummary(store, now, caller, run_id),
     getStatistics: async (caller, query, signal) => store.statistics(windowOf(query, now()), caller, signal),

@@ -67,8 +67,8 @@ export async function workshopOf(app: TestApp) {
         body: { lease_token: held.lease_token },
       }),
 
-    heartbeat: (held: ClaimedRequest) =>
-      app.request('POST', pathOf(held, 'heartbeat'), { body: { lease_token: held.lease_token } }),
+    heartbeat: (held: ClaimedRequest, body: object = {}) =>
+      app.request('POST', pathOf(held, 'heartbeat'), { body: { lease_token: held.lease_token, ...body } }),
 
     /** A claim that waits: it has looked once, and stands in the line. */
     async waiting(worker_id: string, body: object = {}) {

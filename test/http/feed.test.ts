@@ -2,11 +2,14 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import Database from 'better-sqlite3'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import type { Run } from '../../src/contract/run.ts'
+import type { StepAttempt } from '../../src/contract/step.ts'
+import type { StepNews } from '../../src/domain/step-report.ts'
 import { type Frame, type Listener, type Wanted, createFeed } from '../../src/http/feed.ts'
 import { OWN_CALL } from '../../src/orchestrator/call.ts'
 import { createOrchestrator } from '../../src/orchestrator/orchestrator.ts'
 import { applyMigrations } from '../../src/store/sqlite/migrate.ts'
 import { sqliteStore } from '../../src/store/sqlite/store.ts'
+import { NO_ID } from '../support/builders.ts'
 import { ANYBODY, NOW, countingEntropy, handClock } from '../support/given.ts'
 import { MIGRATIONS } from '../support/store.ts'
 
@@ -17,6 +20,8 @@ const EVERYTHING: Wanted = { filters: {}, viewer: ANYBODY }
 interface Heard extends Listener {
   seqs: number[]
   bytes: Buffer[]
+  /** What came without an id, and how many events had come before it. */
+  progress: [text: string, events: number][]
   turns: number
 }
 
@@ -29,18 +34,26 @@ function opened() {
   const orchestrator = createOrchestrator({ store, clock: handClock().clock, entropy: countingEntropy() })
   onTestFinished(() => (db.open ? store.close() : undefined))
   const errors: unknown[] = []
+  let report: (news: StepNews) => void = () => {}
   const onError = (error: unknown) => void errors.push(error)
-  const feed = createFeed({ reads: store, onCommitted: orchestrator.onCommitted, onError })
+  const feed = createFeed({
+    reads: store,
+    onCommitted: orchestrator.onCommitted,
+    onReported: (listener) => void (report = listener),
+    onError,
+  })
   const listener = (): Heard => {
     const heard: Heard = {
       seqs: [],
       bytes: [],
+      progress: [],
       turns: 0,
       receive(frames: readonly Frame[], bytes: Buffer) {
         heard.seqs.push(...frames.map(({ seq }) => seq))
         heard.bytes.push(bytes)
         heard.turns++
       },
+      receiveProgress: (bytes: Buffer) => void heard.progress.push([bytes.toString(), heard.seqs.length]),
       finish: () => feed.leave(heard),
       fail: () => feed.leave(heard),
     }
@@ -57,7 +70,23 @@ function opened() {
     for (let turn = 0; turn < 2_000; turn++) await nextTurn()
     return ran.slice(before).map((sql) => sql.split(' ', 1)[0]!)
   }
-  return { db, feed, store, errors, listener, create, costOf }
+  /** A running attempt, and how a worker says how far it is. */
+  const anAttempt = async () => {
+    const { run_id } = await create()
+    await orchestrator.startRun(call, run_id)
+    const outcome = await orchestrator.createStepAttempt(call, run_id, { tool_id: 'pytest' })
+    const { step_attempt_id } = (outcome as { record: StepAttempt }).record
+    const attempt = { run_id, step_attempt_id, execution_request_id: NO_ID }
+    return {
+      complete: () => orchestrator.completeStepAttempt(call, step_attempt_id, { status: 'succeeded' }),
+      says: (output: string) =>
+        report({
+          message: { kind: 'step_progress', ...attempt, ts: NOW, progress: null, output },
+          project_id: 'shop',
+        }),
+    }
+  }
+  return { db, feed, store, errors, listener, create, anAttempt, costOf }
 }
 
 describe('a commit', () => {
@@ -153,5 +182,53 @@ describe('a listener', () => {
     await costOf(() => create())
     expect(heard.turns).toBe(0)
     expect((await store.getRun(other.run_id, ANYBODY))?.state).toBe('pending')
+  })
+})
+
+describe('how far an attempt is', () => {
+  it('is told behind all that was committed before, of each attempt the last', async () => {
+    const { feed, listener, create, anAttempt, costOf } = opened()
+    const { says } = await anAttempt()
+    const heard = listener()
+    feed.join(heard, EVERYTHING, 3)
+    await costOf(async () => {
+      await Promise.all([create(), create()])
+      says('a')
+      says('b')
+    })
+    expect(heard.progress).toEqual([
+      [expect.stringMatching(/^event: step_progress\ndata: .*"output":"b"}\n\n$/), 2],
+    ])
+  })
+
+  it('is not told behind its end', async () => {
+    const { feed, listener, anAttempt, costOf } = opened()
+    const { complete, says } = await anAttempt()
+    const heard = listener()
+    await costOf(async () => feed.join(heard, EVERYTHING, 3))
+    await costOf(async () => {
+      const ending = complete() // is committed before the feed reads
+      says('a')
+      await ending
+    })
+    expect([heard.seqs, heard.progress]).toEqual([[4], []])
+  })
+
+  it('is not kept for those who come when all others have left', async () => {
+    const { feed, listener, anAttempt, costOf } = opened()
+    const { says } = await anAttempt()
+    const [gone, heard] = [listener(), listener()]
+    await costOf(async () => feed.join(gone, EVERYTHING, 3))
+    await costOf(async () => {
+      says('a')
+      feed.leave(gone)
+      feed.join(heard, EVERYTHING, 3)
+    })
+    says('b')
+    await costOf(async () => {})
+    expect([gone.progress, heard.progress.map(([text]) => /"output":"(.)"/.exec(text)?.[1])]).toEqual([
+      [],
+      ['b'],
+    ])
   })
 })

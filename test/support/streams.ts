@@ -1,5 +1,6 @@
 import { type ClientRequest, type IncomingMessage, request as httpRequest } from 'node:http'
 import type { Event } from '../../src/contract/event.ts'
+import type { StepProgressMessage } from '../../src/contract/step-progress.ts'
 import { within } from './process.ts'
 
 /** One message of a stream. */
@@ -13,12 +14,16 @@ export interface Followed {
   /** How the answer began. */
   response: IncomingMessage
   messages: Message[]
+  /** What came without an id. */
+  progress: StepProgressMessage[]
   /** The lines that are no event, in the order in which they came. */
   asides: string[]
   /** Waits until so many events have come. */
   reaches(count: number): Promise<Message[]>
   /** Waits until an event with this id has come. */
   comesTo(id: number): Promise<Message[]>
+  /** Waits until so many messages have come without an id. */
+  hearsProgress(count: number): Promise<StepProgressMessage[]>
   /** Waits until a line that is no event has come so often. */
   hears(aside: string, times?: number): Promise<void>
   /** Settles when the stream is over: `ended` behind an event, or `cut` off within one. */
@@ -38,15 +43,17 @@ export async function follow(
   const request = httpRequest(url, { agent: false, headers: { ...headers, ...resumed } })
   const response = await answered(request)
   const messages: Message[] = []
+  const progress: StepProgressMessage[] = []
   const asides: string[] = []
   const listeners = new Set<() => void>()
   const tell = () => listeners.forEach((listener) => listener())
   let isOver = false
 
   const half = readBlocks(response, (block) => {
-    const message = messageOf(block)
-    if (message === null) asides.push(...block)
-    else messages.push(message)
+    const { id, event, data } = fieldsOf(block)
+    if (data === undefined) asides.push(...block)
+    else if (id === undefined) progress.push(JSON.parse(data) as StepProgressMessage)
+    else messages.push({ id: Number(id), kind: event ?? '', event: JSON.parse(data) as Event })
     tell()
   })
   const over = new Promise<'ended' | 'cut'>((resolve) => {
@@ -72,9 +79,14 @@ export async function follow(
   return {
     response,
     messages,
+    progress,
     asides,
     reaches: (count) => until(() => messages.length >= count, `${count} events`),
     comesTo: (id) => until(() => (messages.at(-1)?.id ?? 0) >= id, `event ${id}`),
+    async hearsProgress(count) {
+      await until(() => progress.length >= count, `${count} messages without an id`)
+      return progress
+    },
     async hears(aside, times = 1) {
       await until(() => asides.filter((each) => each === aside).length >= times, `«${aside}»`)
     },
@@ -104,11 +116,6 @@ function readBlocks(response: IncomingMessage, onBlock: (lines: string[]) => voi
   return () => rest
 }
 
-function messageOf(lines: string[]): Message | null {
-  const fields = Object.fromEntries(
-    lines.map((line) => [line.split(':', 1)[0]!, line.replace(/^\w*: ?/, '')]),
-  )
-  if (fields['data'] === undefined) return null
-  const event = JSON.parse(fields['data']) as Event
-  return { id: Number(fields['id']), kind: fields['event'] ?? '', event }
+function fieldsOf(lines: string[]): { id?: string; event?: string; data?: string } {
+  return Object.fromEntries(lines.map((line) => [line.split(':', 1)[0]!, line.replace(/^\w*: ?/, '')]))
 }

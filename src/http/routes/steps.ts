@@ -9,8 +9,9 @@ import {
   StepParams,
   StepsQuery,
 } from '../../contract/step.ts'
+import { LiveStepAttempt } from '../../contract/step-progress.ts'
 import { runNotFound, stepNotFound } from '../../domain/guard.ts'
-import { answerWrite, changedStep, createdStep, sendPage, sendRecord } from '../answers.ts'
+import { answerWrite, changedStep, createdStep, sendLive, sendPage, sendRecord } from '../answers.ts'
 import type { App, RouteDeps } from '../deps.ts'
 import { lists, readsOne, writes } from '../operation.ts'
 
@@ -61,23 +62,26 @@ function stepsOfRun(app: App, { orchestrator, reads }: RouteDeps): void {
   })
 }
 
-function stepAttempts(app: App, { orchestrator, reads }: RouteDeps): void {
+function stepAttempts(app: App, { orchestrator }: RouteDeps): void {
   const params = StepParams
   const getStepAttempt = readsOne(
     {
       operationId: 'getStepAttempt',
       tag,
       summary: 'Read a step attempt',
-      description: 'The step attempt as it is now, with its version as `ETag`.',
+      description:
+        'The step attempt as it is now, with its version as `ETag`. While its worker says how far it is (`progress`, `output`), the answer is never 304: that moves without a new version.',
       problems: ['step_attempt_not_found'],
     },
-    ref(StepAttempt),
+    ref(LiveStepAttempt),
     { params },
   )
   app.get('/v1/steps/:step_attempt_id', { schema: getStepAttempt, config: read }, async (request, reply) => {
-    const step = await reads.getStepAttempt(request.params.step_attempt_id, request.caller)
+    const step = await orchestrator.getStepAttempt(request.caller, request.params.step_attempt_id)
     if (step === null) throw stepNotFound()
-    return sendRecord(request, reply, step)
+    return step.progress === null && step.output === null
+      ? sendRecord(request, reply, step)
+      : sendLive(reply, step)
   })
 
   const completeStepAttempt = writes(

@@ -36,7 +36,7 @@ export function streamRoutes(app: App, deps: StreamDeps): void {
       tag,
       summary: 'Follow all events',
       description:
-        'First what there is behind `Last-Event-ID` or `after`, and then each event when it is committed: none is left out and none comes twice. A reader that is too slow is cut off and goes on behind the last `id` that it has. To begin with what comes next, ask `GET /v1/events?order=desc&limit=1` for the last `seq`.',
+        'First what there is behind `Last-Event-ID` or `after`, and then each event when it is committed: none is left out and none comes twice. How far running attempts are comes in between, as `step_progress` without an `id`. A reader that is too slow is cut off and goes on behind the last `id` that it has. To begin with what comes next, ask `GET /v1/events?order=desc&limit=1` for the last `seq`.',
     },
     { querystring: EventStreamQuery },
   )
@@ -118,6 +118,7 @@ function opener(app: App, { orchestrator, reads, logger, max_streams }: StreamDe
   const feed = createFeed({
     reads,
     onCommitted: (listener) => orchestrator.onCommitted(listener),
+    onReported: (listener) => orchestrator.onReported(listener),
     onError: (err) => logger.error({ err }, 'could not read events for streams'),
   })
   // A server does not close while answers are under way, and these have no end of their own.
