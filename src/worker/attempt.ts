@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import type { ClaimedRequest } from '../contract/dispatch.ts'
 import { filledArgv } from './argv.ts'
 import { type Program, startProgram } from './executor.ts'
-import { type Output, createOutput } from './output.ts'
+import { type Latest, type Output, createLatest, createOutput } from './output.ts'
 import type { Cause, Facts } from './report.ts'
 import { attemptsIn } from './retention.ts'
 import type { Tool } from './tools-file.ts'
@@ -12,6 +12,8 @@ import type { Tool } from './tools-file.ts'
 export interface Attempt {
   /** All that is to be said of it; after this nothing of it is left but its files. */
   ended: Promise<Facts>
+  /** The latest of what it has printed so far. */
+  output(): string
   /** Ends it; the first cause counts, and none after its own end. */
   end(cause: Exclude<Cause, null>): void
   kill(): void
@@ -54,7 +56,7 @@ export function startAttempt({ claimed, tool, data_dir, env }: AttemptOptions): 
     const cause = control.cause()
     return { lease_token, end, cause, stdout, stderr, logs_path, timeout_ms, program: argv[0] ?? '' }
   })
-  return { ended, end: control.end, kill: program.kill }
+  return { ended, output: files.latest.text, end: control.end, kill: program.kill }
 }
 
 interface Files {
@@ -63,6 +65,7 @@ interface Files {
   logs_path: string
   stdout: Output
   stderr: Output
+  latest: Latest
 }
 
 /** A directory of its own for each attempt, for the owner alone. The lease token is in none of its files. */
@@ -71,14 +74,16 @@ function attemptFiles({ execution_request, step_attempt }: ClaimedRequest, data_
   mkdirSync(directory, { recursive: true, mode: 0o700 })
   const inDirectory = (name: string) => join(directory, name)
   const own = { mode: 0o600 }
+  const latest = createLatest()
   writeFileSync(inDirectory('prompt.txt'), execution_request.input?.prompt ?? '', own)
   writeFileSync(inDirectory('request.json'), `${JSON.stringify(execution_request, null, 2)}\n`, own)
   return {
     prompt_file: inDirectory('prompt.txt'),
     request_file: inDirectory('request.json'),
     logs_path: directory,
-    stdout: createOutput(inDirectory('stdout.log')),
-    stderr: createOutput(inDirectory('stderr.log')),
+    stdout: createOutput(inDirectory('stdout.log'), { latest }),
+    stderr: createOutput(inDirectory('stderr.log'), { latest }),
+    latest,
   }
 }
 

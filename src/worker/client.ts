@@ -4,6 +4,7 @@ import type {
   CompleteExecutionRequest,
   CompletedRequest,
   FailExecutionRequest,
+  Heartbeat,
   HeartbeatResult,
   ReleaseExecutionRequest,
 } from '../contract/dispatch.ts'
@@ -49,7 +50,7 @@ export interface Client {
     body: ClaimExecutionRequests,
     asking: Asking & { key: string; wait_seconds: number },
   ): Promise<Answer<ClaimResult>>
-  heartbeat(id: string, lease_token: string, asking?: Asking): Promise<Answer<HeartbeatResult>>
+  heartbeat(id: string, body: Heartbeat, asking?: Asking): Promise<Answer<HeartbeatResult>>
   complete(id: string, body: CompleteExecutionRequest, claim_next: boolean): Promise<Answer<CompletedRequest>>
   fail(id: string, body: FailExecutionRequest): Promise<unknown>
   /** Gives it back, for anybody. */
@@ -103,8 +104,7 @@ export function createClient({ server, key }: { server: URL; key: string | null 
         timeout_ms: wait_seconds * 1_000 + TIMEOUT_MS,
         ...asking,
       }),
-    heartbeat: (id, lease_token, asking) =>
-      post({ path: `/${id}/heartbeat`, body: { lease_token }, ...asking }),
+    heartbeat: (id, body, asking) => post({ path: `/${id}/heartbeat`, body, ...asking }),
     complete: (id, body, claim_next) =>
       post({ path: `/${id}/complete${claim_next ? '?claim_next=true' : ''}`, body }),
     fail: (id, body) => post({ path: `/${id}/fail`, body }),

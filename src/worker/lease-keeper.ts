@@ -9,6 +9,8 @@ export interface KeeperOptions {
   client: Client
   claimed: ClaimedRequest
   lease_seconds: number
+  /** The latest of what the program has printed. */
+  output: () => string
   onCancel: () => void
   /** It is no longer ours: what the program does counts no more. */
   onLost: (reason: string) => void
@@ -23,24 +25,28 @@ export function keepLease(options: KeeperOptions): { stop: () => void } {
 }
 
 async function beat(
-  { client, claimed, lease_seconds, onCancel, onLost, onAway }: KeeperOptions,
+  { client, claimed, lease_seconds, output, onCancel, onLost, onAway }: KeeperOptions,
   signal: AbortSignal,
 ): Promise<void> {
-  const { request_id } = claimed.execution_request
+  const { lease_token, execution_request } = claimed
   const every_ms = Math.floor((lease_seconds * 1_000) / HEARTBEATS)
   // The server counts from an earlier instant: once this is over, no heartbeat can bring the lease back.
   let lease_end = performance.now() + lease_seconds * 1_000
   let wait = every_ms
+  let told = ''
   for (let failures = 0; ;) {
     await pause(wait, signal)
     if (signal.aborted) return
     try {
       const asking = { signal, timeout_ms: every_ms }
-      const { body } = await client.heartbeat(request_id, claimed.lease_token, asking)
+      const latest = output()
+      const news = latest === told ? {} : { output: latest }
+      const { body } = await client.heartbeat(execution_request.request_id, { lease_token, ...news }, asking)
       if (signal.aborted) return
       if (body.lease_lost) return onLost('the server says so')
       if (body.cancel_requested) onCancel()
       lease_end = performance.now() + lease_seconds * 1_000
+      told = latest
       wait = every_ms
       failures = 0
     } catch (error) {

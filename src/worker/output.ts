@@ -1,6 +1,12 @@
 import { closeSync, openSync, writeSync } from 'node:fs'
 import { LIMITS } from '../contract/limits.ts'
 
+/** The latest of what a program said, in the order in which it came, whichever of its streams it came from. */
+export interface Latest {
+  take(chunk: Buffer): void
+  text(): string
+}
+
 /** What one stream of a program said, bounded in memory and on disk. */
 export interface Output {
   take(chunk: Buffer): void
@@ -14,8 +20,20 @@ export interface Output {
 /** Beyond this a file grows no more; the rest is counted. */
 export const FILE_BYTES = 16 * 1_024 * 1_024
 
+/** A character whose bytes came apart, with the other stream between them, is U+FFFD. */
+export function createLatest(): Latest {
+  const last = lastBytes(LIMITS.live_output_bytes)
+  return { take: last.take, text: () => textOf(last.bytes(), LIMITS.live_output_bytes) }
+}
+
+interface OutputOptions {
+  /** Is given everything, too. */
+  latest?: Latest
+  file_bytes?: number
+}
+
 /** @param file is made anew, for its owner alone */
-export function createOutput(file: string, file_bytes = FILE_BYTES): Output {
+export function createOutput(file: string, { latest, file_bytes = FILE_BYTES }: OutputOptions = {}): Output {
   const descriptor = openSync(file, 'wx', 0o600)
   let bytes = 0
   let written = 0
@@ -37,8 +55,9 @@ export function createOutput(file: string, file_bytes = FILE_BYTES): Output {
       bytes += chunk.length
       if (!isFull) write(chunk)
       last.take(chunk)
+      latest?.take(chunk)
     },
-    tail: () => textOf(last.bytes()),
+    tail: () => textOf(last.bytes(), LIMITS.tail_bytes),
     counts: () => ({ bytes, dropped: bytes - written }),
     close() {
       closeSync(descriptor)
@@ -71,13 +90,13 @@ const REPLACEMENT = '\uFFFD'
 const isContinuation = (byte: number): boolean => (byte & 0xc0) === 0x80
 
 /**
- * Text of at most `tail_bytes` in UTF-8 without NUL: what is no UTF-8 becomes U+FFFD. That is three bytes for one,
+ * Text of at most so many bytes in UTF-8 without NUL: what is no UTF-8 becomes U+FFFD. That is three bytes for one,
  * so the beginning is cut again, between two characters.
  */
-export function textOf(bytes: Buffer): string {
-  const whole = bytes.length < LIMITS.tail_bytes ? bytes : bytes.subarray(firstCharacter(bytes))
+export function textOf(bytes: Buffer, size: number): string {
+  const whole = bytes.length < size ? bytes : bytes.subarray(firstCharacter(bytes))
   const text = Buffer.from(whole.toString('utf8').replaceAll('\0', REPLACEMENT), 'utf8')
-  const cut = text.subarray(-LIMITS.tail_bytes)
+  const cut = text.subarray(-size)
   return cut.subarray(cut.length < text.length ? firstCharacter(cut) : 0).toString('utf8')
 }
 

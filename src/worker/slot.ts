@@ -52,6 +52,7 @@ async function attemptOne(claimed: ClaimedRequest, deps: SlotDeps): Promise<Clai
     client: deps.client,
     claimed,
     lease_seconds: deps.lease_seconds,
+    output: () => attempt?.output() ?? '',
     onCancel: () => attempt?.end('canceled'),
     onLost(reason) {
       deps.log('warn', 'lost the lease', { ...named(claimed), reason })
@@ -145,7 +146,7 @@ async function nextOf(
 /** A claim that comes out of a repeated answer may be old, its lease over and the work somebody else's. */
 export async function isStillOurs({ execution_request, lease_token }: ClaimedRequest, deps: SlotDeps) {
   const { client, gaveUp: signal } = deps
-  const { body } = await persist(() => client.heartbeat(execution_request.request_id, lease_token), {
+  const { body } = await persist(() => client.heartbeat(execution_request.request_id, { lease_token }), {
     signal,
     onFailure: () => {},
   })

@@ -2,6 +2,7 @@ import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { writeFileSync } from 'node:fs'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import type { LiveStepAttempt } from '../../src/contract/step-progress.ts'
 import { aKey } from '../support/http.ts'
 import { type ServerProcess, cleanUp, temporaryDirectory } from '../support/process.ts'
 import {
@@ -27,7 +28,7 @@ let worker: WorkerProcess
 
 const note = (name: string) => join(notes, name)
 
-/** `waits` ends with 0 once the file `go` is there, `hangs` never; both say their process. */
+/** `waits` ends with 0 once the file `go` is there, `hangs` never; both say their process. `mumbles` says no UTF-8. */
 const toolsOf = (): ToolEntries => {
   const says = (name: string) =>
     `fs.writeFileSync(${JSON.stringify(note(name))}, process.pid + '\\n'); console.log('at work');`
@@ -39,6 +40,11 @@ const toolsOf = (): ToolEntries => {
     },
     hangs: { argv: js(`${says('hangs')} setInterval(() => {}, 1e6)`) },
     deaf: { argv: js(`process.on('SIGTERM', () => {}); ${says('deaf')} setInterval(() => {}, 1e6)`) },
+    mumbles: {
+      argv: js(
+        `process.stdout.write(Buffer.from([65, 255, 0])); ${says('mumbles')} setInterval(() => {}, 1e6)`,
+      ),
+    },
     quick: { argv: js('') },
   }
 }
@@ -50,7 +56,7 @@ const cancel = (request_id: string) => post(server, `/v1/execution-requests/${re
 
 beforeEach(async () => {
   notes = temporaryDirectory()
-  server = await startToolServer(['waits', 'hangs', 'deaf', 'quick'])
+  server = await startToolServer(['waits', 'hangs', 'deaf', 'mumbles', 'quick'])
 })
 afterEach(async () => {
   await endWorkers()
@@ -67,6 +73,27 @@ describe('while a program runs', () => {
     go()
     await worker.said('reported')
     expect(await read(server, request)).toMatchObject({ state: 'succeeded', attempts: 1, fence: 1 })
+  })
+
+  it('tells the end of what it has printed so far with its heartbeats, as text whatever the bytes', async () => {
+    worker = await start()
+    const request = await submit(server, 'mumbles')
+    const attempt = await vi.waitFor(
+      async () => {
+        const [step] = await attemptsOf(server, request)
+        const attempt = await getLive(step!.step_attempt_id)
+        expect(attempt.output).not.toBeNull()
+        return attempt
+      },
+      { timeout: 15_000, interval: 50 },
+    )
+    expect(attempt).toMatchObject({ state: 'running', output: 'A\uFFFD\uFFFDat work\n', progress: null })
+    await cancel(request.request_id)
+    await worker.said('reported', { error_class: 'canceled' })
+    expect(await getLive(attempt.step_attempt_id)).toMatchObject({
+      output: null,
+      stdout_tail: 'A\uFFFD\uFFFDat work\n',
+    })
   })
 
   it('ends it when it is canceled, and says so with what it had printed', async () => {
@@ -250,6 +277,12 @@ describe('a server that needs keys', () => {
 async function leaseEnd(request_id: string): Promise<{ lease_expires_at: string }> {
   const { updated_at } = await read(server, { request_id } as never)
   return { lease_expires_at: new Date(Date.parse(updated_at) + 5_000).toISOString() }
+}
+
+/** An attempt, and what the worker says of it. */
+async function getLive(step_attempt_id: string): Promise<LiveStepAttempt> {
+  const response = await fetch(`${server.url}/v1/steps/${step_attempt_id}`)
+  return (await response.json()) as LiveStepAttempt
 }
 
 async function states(from: ServerProcess): Promise<string[]> {

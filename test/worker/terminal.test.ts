@@ -32,7 +32,8 @@ const running = (task_id: string | null): Running => {
     execution_request: { request_id: '01JD8Z6V5NC4X8Y2Z6A0B4C8D2', task_kind: 'lint', task_id },
     step_attempt: { tool_id: 'eslint' },
   } as ClaimedRequest // what a line shows of it
-  return { claimed, attempt: { ended: new Promise(() => {}), end: () => {}, kill: () => {} } }
+  const attempt = { ended: new Promise<never>(() => {}), output: () => '', end: () => {}, kill: () => {} }
+  return { claimed, attempt }
 }
 
 describe('at a terminal', () => {
