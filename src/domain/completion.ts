@@ -73,7 +73,7 @@ function underValidation(
   }
   const waiting: Entry = {
     book: step.entry.book,
-    changes: [{ record: 'request_progress', before: work.request, after }, ...leaseEnd(work.request)],
+    changes: [{ record: 'request_progress', before: work.request, after }, ...leaseEnd(work.request, null)],
     drafts: [requestTold(edge, work.request, after)],
   }
   const begun = joined(step.entry, waiting)

@@ -66,6 +66,10 @@ export interface Lease {
   attempt_expires_at: string
 }
 
+/** Why a worker lost its lease: it was not heard of, its attempt took too long, or its request was ended by others. */
+export const LEASE_LOSSES = ['lease_expired', 'attempt_timeout', 'request_ended'] as const
+export type LeaseLoss = (typeof LEASE_LOSSES)[number]
+
 /** What is known of a worker. */
 export interface WorkerBook {
   worker_id: string
@@ -234,7 +238,12 @@ export type Change =
       stranded: boolean
     }
   | { record: 'lease'; before: Lease | null; after: Lease }
-  | { record: 'lease_ended'; lease: Pick<Lease, 'execution_request_id' | 'fence' | 'tool_id'> }
+  | {
+      record: 'lease_ended'
+      lease: Pick<Lease, 'execution_request_id' | 'fence' | 'tool_id'>
+      /** Null where its worker ended it. */
+      lost: LeaseLoss | null
+    }
   | { record: 'worker'; before: WorkerBook | null; after: WorkerBook }
   | { record: 'tool'; before: ToolBook; after: ToolBook }
   | { record: 'router_config'; before: RouterConfigVersion | null; after: RouterConfigVersion }

@@ -1,6 +1,6 @@
 import type { RequestProgress } from '../contract/execution-request.ts'
 import type { StepAttempt } from '../contract/step.ts'
-import type { Change, Given } from './decision.ts'
+import type { Change, Given, LeaseLoss } from './decision.ts'
 import type { EventDraft } from './event-chain.ts'
 import { payloadText, progressText, stepEndText } from './payload.ts'
 import { requestMachine } from './request-machine.ts'
@@ -48,16 +48,19 @@ export function endedRequest(
   const after = endedAs(request, given, edge.to, stop_reason)
   return {
     after,
-    changes: [{ record: 'request_progress', before: request, after }, ...leaseEnd(request)],
+    changes: [{ record: 'request_progress', before: request, after }, ...leaseEnd(request, 'request_ended')],
     draft: requestTold(edge, request, after),
   }
 }
 
 /** Nobody holds a request that has ended, or waits again. */
-export function leaseEnd({ state, request_id, fence, assignment }: RequestProgress): Change[] {
+export function leaseEnd(
+  { state, request_id, fence, assignment }: RequestProgress,
+  lost: LeaseLoss | null,
+): Change[] {
   if (state !== 'claimed' || assignment === null) return []
   const { tool_id } = assignment
-  return [{ record: 'lease_ended', lease: { execution_request_id: request_id, fence, tool_id } }]
+  return [{ record: 'lease_ended', lease: { execution_request_id: request_id, fence, tool_id }, lost }]
 }
 
 /** Every end of a request sets the same. */

@@ -1,5 +1,5 @@
 import type { ExecutionRequest } from '../contract/execution-request.ts'
-import type { Decision, Given, RunBook, Snapshot } from './decision.ts'
+import type { Decision, Given, LeaseLoss, RunBook, Snapshot } from './decision.ts'
 import { unchanged } from './decision.ts'
 import { taskOf, unblocked } from './dependents.ts'
 import { endedAs, requestTold } from './ending.ts'
@@ -23,7 +23,8 @@ export function expireRequest(before: Snapshot, given: Given): Decision<Executio
     if (lease === null || step === null) throw new Error('a claimed request has a lease and an attempt')
     const isTimeout = lease.attempt_expires_at <= given.now
     if (!isTimeout && lease.lease_expires_at > given.now) return unchanged(null)
-    const work = { book, request, lease, step }
+    const lost: LeaseLoss = isTimeout ? 'attempt_timeout' : 'lease_expired'
+    const work = { book, request, lease, step, lost }
     const error_class = isTimeout ? 'timeout' : 'lease_expired'
     const attempt: AttemptResult = { status: 'failed', error_class, error_log: EXPIRED[error_class] }
     if (request.cancel_requested_at !== null)

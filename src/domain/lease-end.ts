@@ -7,7 +7,7 @@ import type { ExecutionRequest } from '../contract/execution-request.ts'
 import { LIMITS } from '../contract/limits.ts'
 import type { StepAttempt } from '../contract/step.ts'
 import { asWorker } from './claim.ts'
-import type { Change, Decision, Given, Lease, RunBook, Snapshot, ToolBook } from './decision.ts'
+import type { Change, Decision, Given, Lease, LeaseLoss, RunBook, Snapshot, ToolBook } from './decision.ts'
 import { endedAs, leaseEnd, requestTold } from './ending.ts'
 import { type Again, type End, endsAs, handedBack, nextTry } from './fallback.ts'
 import { visibleRequest } from './guard.ts'
@@ -30,6 +30,8 @@ export interface Held {
   request: ExecutionRequest
   lease: Lease
   step: StepAttempt
+  /** Why the worker has lost it; null while it is the one that ends it. */
+  lost: LeaseLoss | null
 }
 
 /** @throws LedgerError `lease_lost` where the token is not that of the lease, or its time is over */
@@ -37,7 +39,7 @@ export function held(before: Snapshot, given: Given, lease_token: string): Held 
   const { book, request } = visibleRequest(before, given)
   const { lease, step_attempt: step } = before
   if (!holds(lease, lease_token, given.now) || step === null) throw leaseLost()
-  return { book, request, lease, step }
+  return { book, request, lease, step, lost: null }
 }
 
 export function failRequest(
@@ -128,7 +130,7 @@ const toolOf = (before: Snapshot, ended: Entry, { lease: { tool_id } }: Held): T
 function requeue(
   before: Snapshot,
   given: Given,
-  { request, book }: Held,
+  { request, book, lost }: Held,
   step: ReturnType<typeof attemptEnd>,
   next: Again,
 ): Decision<ExecutionRequest> {
@@ -144,7 +146,7 @@ function requeue(
   const progress = { record: 'request_progress' as const, before: before.request!, after }
   const queued: Entry = {
     book: step.entry.book,
-    changes: [...next.changes, progress, ...leaseEnd(before.request!)],
+    changes: [...next.changes, progress, ...leaseEnd(before.request!, lost)],
     drafts: [...next.drafts, requestTold(edge, request, after)],
   }
   const told = entered(book, joined(step.entry, queued), given, before.system)
@@ -204,7 +206,7 @@ export function ended(
   const progress = { record: 'request_progress' as const, before: before.request!, after }
   const entry: Entry = {
     book: endCounted(round.book, after),
-    changes: [...changes, progress, ...leaseEnd(before.request!)],
+    changes: [...changes, progress, ...leaseEnd(before.request!, work.lost)],
     drafts: [...drafts, requestTold(edge, request, after)],
   }
   return {

@@ -194,7 +194,7 @@ describe('a write over what is no longer so', () => {
       beat(before),
       beat({ ...now, fence: 2 }),
       beat({ ...now, token_hash: 'f'.repeat(64) }),
-      { record: 'lease_ended', lease: { ...now, fence: 2 } } as const,
+      { record: 'lease_ended', lease: { ...now, fence: 2 }, lost: null } as const,
     ]) {
       await expect(store.change({}, only([change]))).rejects.toThrow('stale write: leases')
     }
