@@ -29,20 +29,24 @@ import { traceparentOf } from '../domain/traceparent.ts'
 import type { Entropy } from '../entropy.ts'
 import { type Call, type GivenFor, OWN_CALL, type Write, type WriteOnce } from './call.ts'
 import { type DispatchCases, dispatchCases } from './dispatch.ts'
+import { type FigureCases, figureCases } from './figures.ts'
 import { createHub } from './hub.ts'
+import { type LeaseNews, tellLeases } from './lease-news.ts'
 import { type PlanCases, planCases } from './plans.ts'
 import { type RunReadCases, runReadCases } from './run-reads.ts'
 import { type RouterCases, routeScope, routerCases } from './router.ts'
 import type { Store } from '../store/store.ts'
 
 /** The use cases: every write, and the reads that decide something. */
-export interface Orchestrator extends RunReadCases, RouterCases, DispatchCases, PlanCases {
+export interface Orchestrator extends RunReadCases, RouterCases, DispatchCases, PlanCases, FigureCases {
   /** Is told whenever time will end something: at that instant `sweep` has work. */
   onDue(listener: (instant: string) => void): void
   /** Is told after each commit that may have written events, before whoever asked for it is answered: be quick. */
   onCommitted(listener: () => void): void
   /** Is told what workers say of running attempts, which is no event. */
   onReported(listener: (news: StepNews) => void): void
+  /** Is told of each lease that began or was lost, after the commit. */
+  onLease(listener: (news: LeaseNews) => void): void
   /** Nobody waits for anything any longer: the server stops. */
   endWaiting(): void
   createRun(call: Call<Run>, body: CreateRun, traceparent: string | null): Promise<Outcome<Run>>
@@ -80,6 +84,7 @@ export function createOrchestrator(deps: { store: Store; clock: Clock; entropy: 
     return { now: text, newId, randomHex: entropy.hex, caller, http_request_id, if_match }
   }
   const hub = createHub()
+  let leased: (news: LeaseNews) => void = () => {}
   const write: WriteOnce = async (call, scope, decide) => {
     const given = givenFor(call)
     const { claim, present } = call
@@ -91,6 +96,7 @@ export function createOrchestrator(deps: { store: Store; clock: Clock; entropy: 
       return decision
     })
     hub.published(changes, clock().text) // later than `now`: what became available meanwhile counts
+    tellLeases(changes, leased)
     return outcome
   }
   return {
@@ -102,8 +108,10 @@ export function createOrchestrator(deps: { store: Store; clock: Clock; entropy: 
     ...dispatchCases({ store, givenFor, write, hub }),
     ...planCases({ store, givenFor, write }),
     onDue: hub.onDue,
+    ...figureCases({ store, givenFor }),
     onCommitted: hub.onCommitted,
     onReported: hub.onReported,
+    onLease: (listener) => void (leased = listener),
     endWaiting() {
       hub.waiters.close()
       hub.closings.close()

@@ -55,6 +55,27 @@ export interface WaitingPart {
   next: QueuePlace | null
 }
 
+/** How many requests follow a place in a queue, as far as they were counted, and the last of them; null at its end. */
+export interface QueueCount {
+  queued: number
+  next: QueuePlace | null
+}
+
+/** What one commit carried, those that were refused not counted, and how long it took to be durable. */
+export interface CommittedGroup {
+  operations: number
+  commit_ms: number
+}
+
+/** How a store is doing. It is known whether or not the database can be read. */
+export interface StoreFigures {
+  /** Writes that wait for a commit. */
+  writes_waiting: number
+  /** 0 where the data are in memory. */
+  database_bytes: number
+  wal_bytes: number
+}
+
 /** Which recorded decisions to make again, and under which version. */
 export interface BacktestQuery extends BacktestRequest {
   config_version: number
@@ -164,6 +185,12 @@ export interface Store extends StoreReads {
   resumedTools(after: string, now: string): Promise<string[]>
   /** Whether there is something that a worker could be given for the tool, if it had room. */
   hasQueued(tool_id: string, now: string): Promise<boolean>
+  /** The tools for which something is queued, whether or not it can be claimed yet. */
+  queuedTools(): Promise<string[]>
+  /** Counts at most `limit` requests in the queue of a tool, behind a place in it. */
+  countQueued(tool_id: string, part: { after: QueuePlace; limit: number }): Promise<QueueCount>
+  /** Since when something in the queue of a tool could have been claimed: the longest of the first ten of each priority. */
+  queuedSince(tool_id: string): Promise<string | null>
   /** The tools whose circuits let nothing through at that instant. */
   openCircuits(now: string): Promise<string[]>
   /**
@@ -181,6 +208,7 @@ export interface Store extends StoreReads {
   forgetKeys(older_than: string, limit: number): Promise<number>
   /** The instant of the last event; null in an empty store. The clock never starts before it. */
   lastInstant(): Promise<string | null>
+  figures(): StoreFigures
   /** @throws LedgerError `store_unavailable` */
   ping(): Promise<void>
   /** Waits for the writes that are under way, then leaves a store that needs no recovery. */

@@ -16,7 +16,7 @@ import { completeStepAttempt, createStepAttempt, retryStepAttempt } from '../../
 import type { Store } from '../../src/store/store.ts'
 import { type Connection, openWriter } from '../../src/store/sqlite/connection.ts'
 import { applyMigrations, readMigrations } from '../../src/store/sqlite/migrate.ts'
-import { sqliteStore } from '../../src/store/sqlite/store.ts'
+import { type SqliteStoreOptions, sqliteStore } from '../../src/store/sqlite/store.ts'
 import { RUN_BODY, STEP_BODY } from './builders.ts'
 import { fold } from './fold.ts'
 import { ANYBODY, NOW, givens } from './given.ts'
@@ -39,10 +39,7 @@ export interface OpenedTestStore {
   store: Store
 }
 
-interface Options {
-  write_queue_max?: number
-  group_max?: number
-}
+type Options = Partial<Pick<SqliteStoreOptions, 'write_queue_max' | 'group_max' | 'onGroup'>>
 
 /** A store over the real migrations, in a file or in memory; closed when the test ends. */
 export function openTestStore(

@@ -8,6 +8,7 @@ import { unknownTool } from '../../domain/tool.ts'
 import { barredReader } from './barred.ts'
 import type { Connection } from './connection.ts'
 import { leasesTable } from './leases.ts'
+import { queueFigures } from './queue-figures.ts'
 import { type Row, prepareRaw } from './table.ts'
 import { workersTable } from './workers.ts'
 
@@ -21,6 +22,7 @@ export const dispatchTables = (db: Connection) => ({
   ahead: aheadReader(db),
   hasQueued: queuedReader(db),
   barred: barredReader(db),
+  queued: queueFigures(db),
 })
 
 type DispatchSnapshot = Pick<Snapshot, 'lease' | 'worker' | 'queue' | 'surroundings'>

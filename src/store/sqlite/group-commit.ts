@@ -1,6 +1,7 @@
 import { setImmediate as nextTurn, setTimeout as wait } from 'node:timers/promises'
 import type { Statement } from 'better-sqlite3'
 import { LedgerError } from '../../domain/error.ts'
+import type { CommittedGroup } from '../store.ts'
 import type { Connection } from './connection.ts'
 import { isBusy, translated } from './errors.ts'
 import { LongWrite } from './long-write.ts'
@@ -26,6 +27,8 @@ export interface GroupCommitOptions {
   waiting_max: number
   group_max?: number
   onCommit?: () => void
+  /** Told of each commit that carried something. */
+  onGroup?: (group: CommittedGroup) => void
 }
 
 /**
@@ -44,12 +47,12 @@ export class GroupCommit {
 
   constructor(
     db: Connection,
-    { waiting_max, group_max = GROUP_MAX, onCommit = () => {} }: GroupCommitOptions,
+    { waiting_max, group_max = GROUP_MAX, onCommit = () => {}, onGroup = () => {} }: GroupCommitOptions,
   ) {
     this.#db = db
     this.#begin = db.prepare('BEGIN IMMEDIATE')
     this.#commit = db.prepare('COMMIT')
-    this.#options = { waiting_max, group_max, onCommit }
+    this.#options = { waiting_max, group_max, onCommit, onGroup }
   }
 
   /**
@@ -64,6 +67,11 @@ export class GroupCommit {
       this.#waiting.push({ work, resolve: resolve as Job['resolve'], reject })
       this.#schedule()
     })
+  }
+
+  /** How many wait. */
+  get waiting(): number {
+    return this.#waiting.length
   }
 
   /** Settles when nothing waits any more. */
@@ -102,6 +110,7 @@ export class GroupCommit {
     // Only the length of a pause, never stored: no business of the one clock.
     const end = performance.now() + GROUP_MAX_MS
     let taken = 0
+    let done = 0
     let broken = false
     let long: LongWrite<unknown> | null = null
     while (taken < this.#waiting.length && taken < this.#options.group_max && !broken) {
@@ -114,6 +123,7 @@ export class GroupCommit {
           break
         }
         settle.push(() => job.resolve(value))
+        done++
       } catch (error) {
         // A refusal comes before anything was written; anything else may have left half of it.
         if (error instanceof LedgerError) settle.push(() => job.reject(error))
@@ -126,7 +136,7 @@ export class GroupCommit {
       this.#runSingly(group)
       return null
     }
-    if (!this.#committed(group)) return null // a long write was decided on what is not there now
+    if (!this.#committed(group, done)) return null // a long write was decided on what is not there now
     for (const answer of settle) answer()
     this.#options.onCommit()
     return long
@@ -136,7 +146,7 @@ export class GroupCommit {
     const job = this.#waiting.shift()!
     await nextTurn() // to decide it took long, too, and the group before it has its answers
     try {
-      job.resolve(await long.run())
+      job.resolve(await long.run((commit_ms) => this.#options.onGroup({ operations: 1, commit_ms })))
     } catch (error) {
       if (isBusy(error)) {
         this.#waiting.unshift(job)
@@ -148,9 +158,9 @@ export class GroupCommit {
     this.#next()
   }
 
-  #committed(group: Job[]): boolean {
+  #committed(group: Job[], done: number): boolean {
     try {
-      this.#commit.run()
+      this.#commitTimed(done)
       return true
     } catch (error) {
       this.#rollback()
@@ -166,7 +176,7 @@ export class GroupCommit {
       try {
         this.#begin.run()
         const value = job.work()
-        this.#commit.run()
+        this.#commitTimed(1)
         job.resolve(value)
       } catch (error) {
         this.#rollback()
@@ -174,6 +184,12 @@ export class GroupCommit {
       }
     }
     this.#options.onCommit()
+  }
+
+  #commitTimed(operations: number): void {
+    const begun = performance.now() // only the length of a pause, as above
+    this.#commit.run()
+    if (operations > 0) this.#options.onGroup({ operations, commit_ms: performance.now() - begun })
   }
 
   #rollback(): void {

@@ -16,12 +16,14 @@ export class LongWrite<T> {
   }
 
   /** Settles after the COMMIT. Nobody else may write meanwhile. @throws what SQLite does; then nothing was written */
-  async run(): Promise<T> {
+  async run(onCommit: (commit_ms: number) => void): Promise<T> {
     const { db, steps } = this.#begin()
     db.exec('BEGIN IMMEDIATE')
     try {
       const result = await inSlices(steps)
+      const begun = performance.now()
       db.exec('COMMIT')
+      onCommit(performance.now() - begun)
       return result
     } catch (error) {
       if (db.inTransaction) db.exec('ROLLBACK') // SQLite has already rolled back after some errors

@@ -1,11 +1,12 @@
 import type { Scope, Snapshot, ToolBook } from '../../domain/decision.ts'
 import { sees } from '../../domain/guard.ts'
-import type { Store, StoreReads, Viewer } from '../store.ts'
+import type { CommittedGroup, Store, StoreReads, Viewer } from '../store.ts'
 import { type Connection, openWriter } from './connection.ts'
 import { translated } from './errors.ts'
 import { loadDispatch } from './dispatch.ts'
 import { eventFeed } from './event-feed.ts'
 import { eventList, runEventList } from './event-list.ts'
+import { fileSizes } from './file-sizes.ts'
 import { executionRequestList } from './execution-request-list.ts'
 import { GroupCommit } from './group-commit.ts'
 import { longReads } from './long-reads.ts'
@@ -35,6 +36,8 @@ export interface SqliteStoreOptions {
   group_max?: number
   /** After every commit that may have written something. */
   onCommit?: () => void
+  /** Told of each commit that carried something. */
+  onGroup?: (group: CommittedGroup) => void
   /** When the last write has settled, and the database can still be read. */
   beforeClose?: () => Promise<void>
 }
@@ -72,11 +75,15 @@ export function sqliteStore(db: Connection, options: SqliteStoreOptions): Store 
     recoveringTools: (after, now) => reading(() => tables.dispatch.due.recovering(after, now)),
     resumedTools: (after, now) => reading(() => tables.dispatch.due.resumed(after, now)),
     hasQueued: (tool_id, now) => reading(() => tables.dispatch.hasQueued(tool_id, now)),
+    queuedTools: () => reading(() => tables.dispatch.queued.tools()),
+    countQueued: (tool_id, part) => reading(() => tables.dispatch.queued.count(tool_id, part)),
+    queuedSince: (tool_id) => reading(() => tables.dispatch.queued.since(tool_id)),
     openCircuits: (now) => reading(() => tables.dispatch.barred.tools(now)),
     waitingBehind: (tool_id, after, asked) =>
       reading(() => tables.dispatch.barred.waiting(tool_id, after, asked)),
     nextDue: (now) => reading(() => tables.dispatch.due.next(now)),
     forgetKeys: (older_than, limit) => group.join(() => tables.keys.forget(older_than, limit)),
+    figures: () => ({ writes_waiting: group.waiting, ...fileSizes(db) }),
     ping: () => reading(() => void tables.events.tail()),
 
     async close() {

@@ -37,7 +37,7 @@ interface Planned {
 async function plansOf(act: () => Promise<unknown>): Promise<Planned[]> {
   ran = []
   await act()
-  const statements = ran.filter((sql) => /^\s*(SELECT|UPDATE|DELETE)/.test(sql))
+  const statements = ran.filter((sql) => /^\s*(SELECT|UPDATE|DELETE|WITH)/.test(sql))
   return statements.map((sql) => ({
     sql,
     plan: (db.prepare(`EXPLAIN QUERY PLAN ${sql}`).all() as { detail: string }[]).map(({ detail }) =>
@@ -46,6 +46,7 @@ async function plansOf(act: () => Promise<unknown>): Promise<Planned[]> {
   }))
 }
 
+const START = { priority_rank: -1, execution_request_id: '' }
 const one = () => held.pop()!
 const ACTS: [name: string, act: () => Promise<unknown>, index: string][] = [
   ['a claim', () => desk.claim({ worker_id: 'w2', max: 4 }), 'execution_requests_queued (tool_id=?)'],
@@ -104,6 +105,22 @@ const ACTS: [name: string, act: () => Promise<unknown>, index: string][] = [
     () => store.resumedTools(NOW, after(NOW, 1)),
     'tools_paused (paused_until>? AND paused_until<?)',
   ],
+  ['the tools for which something waits', () => store.queuedTools(), 'execution_requests_queued (tool_id>?)'],
+  [
+    'a part of a queue',
+    () => store.countQueued('aider', { after: START, limit: 10 }),
+    'execution_requests_queued (tool_id=? AND (priority_rank,execution_request_id)>(?,?))',
+  ],
+  [
+    'the rest of a queue',
+    () => store.countQueued('aider', { after: START, limit: 10_000 }),
+    'execution_requests_queued (tool_id=? AND (priority_rank,execution_request_id)>(?,?))',
+  ],
+  [
+    'since when something waits',
+    () => store.queuedSince('aider'),
+    'execution_requests_queued (tool_id=? AND priority_rank=?)',
+  ],
   ['whether anything waits', () => store.hasQueued('aider', NOW), 'execution_requests_queued (tool_id=?)'],
 ]
 
@@ -125,7 +142,7 @@ describe('the plan of', () => {
     const planned = await plansOf(act)
     expect(planned.flatMap(({ plan }) => plan).join('\n')).toContain(`USING INDEX ${index}`)
     const bad = planned.filter(({ plan }) =>
-      plan.some((detail) => /^SCAN (?!json_each|asked|\(subquery|CONSTANT)|TEMP B-TREE/.test(detail)),
+      plan.some((detail) => /^SCAN (?!json_each|asked|queued$|\(subquery|CONSTANT)|TEMP B-TREE/.test(detail)),
     )
     expect(bad).toEqual([])
   })

@@ -4,7 +4,7 @@ import Database from 'better-sqlite3'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import type { Decision, Given, Snapshot } from '../../../src/domain/decision.ts'
 import { createRun } from '../../../src/domain/run.ts'
-import type { Store } from '../../../src/store/store.ts'
+import type { CommittedGroup, Store } from '../../../src/store/store.ts'
 import { NO_ID, RUN_BODY, aStep } from '../../support/builders.ts'
 import { ANYBODY, given, givens } from '../../support/given.ts'
 import { refusalOf } from '../../support/refusal.ts'
@@ -47,6 +47,33 @@ const many = <T>(count: number, act: () => Promise<T>): Promise<T>[] => Array.fr
 const write = <T>(store: Store, decide: (before: Snapshot) => Decision<T>) => store.change({}, decide)
 
 describe('writes that come together', () => {
+  it('are told as one commit, with how many it carried and how long it took', async () => {
+    const groups: CommittedGroup[] = []
+    const { ledger } = opened({ onGroup: (group) => void groups.push(group) })
+    await Promise.all(many(300, () => ledger.createRun()))
+    expect(groups.map(({ operations }) => operations)).toEqual([256, 44])
+    for (const { commit_ms } of groups) expect(commit_ms).toBe(0) // its clock stands still here
+  })
+
+  it('are not told of what was refused among them, and not at all if all of it was', async () => {
+    const groups: CommittedGroup[] = []
+    const { ledger } = opened({ onGroup: (group) => void groups.push(group) })
+    await Promise.allSettled([ledger.createRun(), ledger.startRun(NO_ID), ledger.createRun()])
+    await refusalOf(ledger.startRun(NO_ID))
+    expect(groups.map(({ operations }) => operations)).toEqual([2])
+  })
+
+  it('are told one by one, where one of them broke the group', async () => {
+    const groups: CommittedGroup[] = []
+    const { store, ledger } = opened({ onGroup: (group) => void groups.push(group) })
+    const first = ledger.createRun()
+    const broken = write(store, () => {
+      throw new Error('nobody foresaw this')
+    })
+    await Promise.allSettled([first, broken, ledger.createRun()])
+    expect(groups.map(({ operations }) => operations)).toEqual([1, 1])
+  })
+
   it('commit together: far fewer commits than writes', async () => {
     const { ledger, commits } = opened()
     const runs = await Promise.all(many(400, () => ledger.createRun()))
