@@ -7,7 +7,7 @@ import { type SqliteStoreOptions, sqliteStore } from '../src/store/sqlite/store.
 import { auditStore } from './audit.ts'
 import { MIGRATIONS } from './paths.ts'
 
-type Options = Pick<SqliteStoreOptions, 'write_queue_max' | 'group_max'> & {
+type Options = Pick<SqliteStoreOptions, 'write_queue_max' | 'group_max' | 'onGroup'> & {
   now: string
   /** Whether to count statements, which costs a little. */
   counted?: boolean

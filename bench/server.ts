@@ -9,6 +9,7 @@ import { createClock } from '../src/clock.ts'
 import { SETTINGS } from '../src/config/settings.ts'
 import { createEntropy, requestIds } from '../src/entropy.ts'
 import { buildApp } from '../src/http/app.ts'
+import { createMetrics } from '../src/metrics/metrics.ts'
 import { type Orchestrator, createOrchestrator } from '../src/orchestrator/orchestrator.ts'
 import { startAlarm } from '../src/orchestrator/alarm.ts'
 import { startSweeper } from '../src/orchestrator/sweeper.ts'
@@ -63,6 +64,12 @@ const ANSWERS: Record<Exclude<Question, object>, () => unknown> = {
 const clock = createClock(null)
 const entropy = createEntropy()
 
+const limits = {
+  max_streams: SETTINGS.max_streams.default,
+  write_queue_max: SETTINGS.write_queue_max.default,
+}
+const metrics = createMetrics({ version: '0.0.0', ...limits, process: true })
+
 const kind = values.kind as Kind
 const ledger = kind === 'bare' ? null : await ledgerOf(kind)
 const app = ledger === null ? bareApp(records()) : await productApp(ledger)
@@ -104,7 +111,8 @@ async function ledgerOf(ledgerKind: 'durable' | 'single' | 'no-op'): Promise<Led
   const { durableStore } = await import('./durable.ts')
   const opened = durableStore(values.dir, {
     now: clock().text,
-    write_queue_max: SETTINGS.write_queue_max.default,
+    write_queue_max: limits.write_queue_max,
+    onGroup: metrics.committed,
     ...(ledgerKind === 'single' && { group_max: 1 }),
     counted: values.counted,
   })
@@ -129,13 +137,15 @@ async function productApp({ orchestrator, store }: Ledger) {
   })
   const alarm = startAlarm({ clock, sweep: () => orchestrator.sweep(), onError })
   orchestrator.onDue(alarm.at)
+  orchestrator.onLease(metrics.leased)
   const product = await buildApp({
     orchestrator,
     reads: store,
     logger: pino({ level: values.level, base: null, timestamp: pino.stdTimeFunctions.isoTime }),
     newRequestId: requestIds(entropy.hex(8)),
     version: '0.0.0',
-    max_streams: SETTINGS.max_streams.default,
+    metrics,
+    max_streams: limits.max_streams,
     api_keys: [],
     is_loopback: true,
     allowed_hosts: [],

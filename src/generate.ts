@@ -13,6 +13,7 @@ import { stepMachine } from './domain/step-machine.ts'
 import { buildApp } from './http/app.ts'
 import { yamlOf } from './http/routes/docs.ts'
 import { VERSION } from './main.ts'
+import { createMetrics } from './metrics/metrics.ts'
 
 const root = (path: string): string => fileURLToPath(new URL(`../${path}`, import.meta.url))
 
@@ -54,6 +55,7 @@ async function openApiDocument(): Promise<object> {
     logger: pino({ level: 'silent' }),
     newRequestId: () => '',
     version: VERSION,
+    metrics: createMetrics({ version: VERSION, max_streams: 0, write_queue_max: 0 }),
     max_streams: 0,
     api_keys: [],
     is_loopback: true,

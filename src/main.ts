@@ -9,6 +9,7 @@ import { LedgerError } from './domain/error.ts'
 import { EXIT, ExitError } from './exit.ts'
 import { buildApp } from './http/app.ts'
 import { type Orchestrator, createOrchestrator } from './orchestrator/orchestrator.ts'
+import { type Metrics, createMetrics } from './metrics/metrics.ts'
 import { startAlarm } from './orchestrator/alarm.ts'
 import { startSweeper } from './orchestrator/sweeper.ts'
 import { readRouterFile } from './router-file.ts'
@@ -52,7 +53,8 @@ export async function serve(config: Config): Promise<void> {
 /** @throws ExitError with a line for the operator if it cannot serve */
 export async function startServer(config: Config, logger: Logger): Promise<RunningServer> {
   const entropy = createEntropy()
-  const { store, lost, migrated } = await opened(config)
+  const metrics = createMetrics({ ...config, version: VERSION, process: true })
+  const { store, lost, migrated } = await opened(config, metrics)
   if (migrated.from !== migrated.to) logger.info(migrated, 'migrated the store')
   const clock = createClock(await store.lastInstant())
   const orchestrator = createOrchestrator({ store, clock, entropy })
@@ -73,6 +75,7 @@ export async function startServer(config: Config, logger: Logger): Promise<Runni
     onError: (err) => logger.error({ err }, 'could not end what time has ended'),
   })
   orchestrator.onDue(alarm.at)
+  orchestrator.onLease(metrics.leased)
   let draining = false
   const app = await buildApp({
     orchestrator,
@@ -80,6 +83,7 @@ export async function startServer(config: Config, logger: Logger): Promise<Runni
     logger,
     newRequestId: requestIds(entropy.hex(8)),
     version: VERSION,
+    metrics,
     max_streams: config.max_streams,
     api_keys: config.api_keys,
     is_loopback: isLoopback(config.host),
@@ -139,12 +143,16 @@ export async function migrateOnly(config: Config): Promise<{ from: number; to: n
   return migrated
 }
 
-async function opened({ data_dir, accept_loss, write_queue_max }: Config) {
+async function opened(
+  { data_dir, accept_loss, write_queue_max }: Config,
+  metrics?: Pick<Metrics, 'committed'>,
+) {
   try {
     return await openStore({
       data_dir,
       accept_loss,
       write_queue_max,
+      ...(metrics && { onGroup: metrics.committed }),
       migrations: readMigrations(packageFile('migrations/sqlite')),
       now: createClock(null)().text,
     })

@@ -42,6 +42,15 @@ const MAY_IMPORT: Record<string, readonly string[] | 'anything'> = {
     'node:timers/promises',
     'node:worker_threads',
   ],
+  metrics: [
+    'contract/',
+    'domain/decision.ts',
+    'type:orchestrator/figures.ts',
+    'type:orchestrator/lease-news.ts',
+    'type:store/store.ts',
+    '@prometheus-io/client',
+    'node:timers/promises',
+  ],
   orchestrator: [
     'domain/',
     'contract/',
@@ -52,6 +61,8 @@ const MAY_IMPORT: Record<string, readonly string[] | 'anything'> = {
   ],
   http: [
     'contract/',
+    'metrics/metrics.ts',
+    'type:metrics/durations.ts',
     'type:orchestrator/call.ts',
     'type:orchestrator/orchestrator.ts',
     'type:store/store.ts',

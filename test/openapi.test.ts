@@ -43,6 +43,7 @@ const OPERATION_IDS = [
   'getActiveRouterConfig',
   'getExecutionRequest',
   'getLiveness',
+  'getMetrics',
   'getOpenApiJson',
   'getOpenApiYaml',
   'getReadiness',

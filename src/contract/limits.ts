@@ -112,6 +112,8 @@ export const LIMITS = {
   circuit_attempts: 10_000,
   circuit_window_seconds: 3_600,
   circuit_open_seconds: 86_400,
+  /** Tools that metrics tell apart; what comes later is counted together. */
+  metric_tools: 500,
   /** Recorded decisions that one backtest looks at; and how many backtests run at once. */
   backtest_decisions: 500_000,
   backtests: 2,

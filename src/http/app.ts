@@ -16,6 +16,7 @@ import { eventRoutes } from './routes/events.ts'
 import { executionRequestRoutes } from './routes/execution-requests.ts'
 import { healthRoutes } from './routes/health.ts'
 import { machineRoutes } from './routes/machines.ts'
+import { type MetricsDeps, metricRoutes } from './routes/metrics.ts'
 import { planRoutes } from './routes/plans.ts'
 import { routerConfigRoutes } from './routes/router-configs.ts'
 import { routingRoutes } from './routes/routing.ts'
@@ -28,8 +29,10 @@ import { toolRoutes } from './routes/tools.ts'
 import { workerRoutes } from './routes/workers.ts'
 import { buildValidator } from './validation.ts'
 import { LedgerError } from '../domain/error.ts'
+import type { Observe } from '../metrics/durations.ts'
+import { refusedBelow, timeRequests } from './timing.ts'
 
-export interface AppOptions extends StreamDeps, GateOptions {
+export interface AppOptions extends StreamDeps, MetricsDeps, GateOptions {
   /** Makes the id of a request that brings none. */
   newRequestId: () => string
   version: string
@@ -47,7 +50,8 @@ const REQUEST_ID = new RegExp(`^[A-Za-z0-9._~:@/+=-]{1,${LIMITS.request_id_lengt
 
 /** The server without its socket: whoever builds it says where it listens. */
 export async function buildApp(options: AppOptions): Promise<App> {
-  const { logger, newRequestId } = options
+  const { logger, metrics, newRequestId } = options
+  const below: Below = { logger, observe: refusedBelow(metrics) }
   const requestIdOf = ({ headers }: Pick<IncomingMessage, 'headers'>): string => {
     const given = headers['x-request-id']
     return typeof given === 'string' && REQUEST_ID.test(given) ? given : newRequestId()
@@ -69,20 +73,23 @@ export async function buildApp(options: AppOptions): Promise<App> {
     schemaController: { compilersFactory: { buildValidator: buildValidator() as never } },
     frameworkErrors: (error, request, reply) => {
       answerError(error, request, reply)
-      logBelow(logger, request.id, reply.statusCode, request)
+      noteBelow({ ...below, http_request_id: request.id }, reply.statusCode, request)
     },
     clientErrorHandler: (error, socket) =>
-      afterPending(socket, () => refuseBelowHttp(error, socket, { logger, http_request_id: newRequestId() })),
+      afterPending(socket, () =>
+        refuseBelowHttp(error, socket, { ...below, http_request_id: newRequestId() }),
+      ),
   }) as unknown as App // the type provider only changes how handlers are typed
   // Answers are text already, or come from a plugin that serialises for itself.
   app.setSerializerCompiler(() => (value) => JSON.stringify(value))
   app.setErrorHandler(answerError)
   app.decorateRequest('caller')
   app.server.on('checkExpectation', (request: IncomingMessage, response: ServerResponse) =>
-    refuseExpectation(request, response, { logger, http_request_id: requestIdOf(request) }),
+    refuseExpectation(request, response, { ...below, http_request_id: requestIdOf(request) }),
   )
 
   requireScopes(app)
+  timeRequests(app, metrics)
   if (logger.isLevelEnabled('info')) logRequests(app, logger)
   // Before the gate, so that a page can read its refusals too.
   if (options.allowed_origins.length > 0) await app.register(cors, () => corsOptions(options))
@@ -110,6 +117,7 @@ function registerRoutes(app: App, options: AppOptions): void {
   machineRoutes(app)
   schemaRoutes(app)
   healthRoutes(app, options)
+  metricRoutes(app, options)
 }
 
 /** An OPTIONS that is no preflight is none of the plugin's business, which would answer it in plain text. */
@@ -144,11 +152,6 @@ function logRequests(app: App, logger: Logger): void {
       },
       'request',
     )
-  app.decorateRequest('came_at', 0)
-  app.addHook('onRequest', (request, _reply, done) => {
-    request.came_at = performance.now() // only the length of an answer: no business of the one clock
-    done()
-  })
   // Not onResponse, which never comes for a client that has hung up: what it did is logged all the same.
   app.addHook('onSend', (request, reply, payload, done) => {
     if (reply.raw.closed) log(request, reply)
@@ -157,21 +160,26 @@ function logRequests(app: App, logger: Logger): void {
   })
 }
 
-/** The line of what is refused where no hook runs. */
-function logBelow(
-  logger: Logger,
-  http_request_id: string,
+/** What is refused where no hook runs. */
+interface Below {
+  logger: Logger
+  observe: Observe
+}
+
+interface Refusing extends Below {
+  http_request_id: string
+}
+
+/** The line of a refusal below, and its place in the metrics. */
+function noteBelow(
+  { logger, observe, http_request_id }: Refusing,
   status: number,
   request: { method?: string | undefined; url?: string | undefined } = {},
 ): void {
+  observe(status, 0)
   const path = request.url === undefined ? null : pathOf(request.url)
   const line = { http_request_id, method: request.method ?? null, path, status, duration_ms: 0, actor: null }
   logger.info(line, 'request')
-}
-
-interface Refusing {
-  logger: Logger
-  http_request_id: string
 }
 
 const BELOW_HTTP: Record<string, [ProblemCode, string]> = {
@@ -190,28 +198,21 @@ function afterPending(socket: Socket & { _httpMessage?: ServerResponse | null },
 }
 
 /** What Node refuses before there is a request. */
-function refuseBelowHttp(
-  error: NodeJS.ErrnoException,
-  socket: Socket,
-  { logger, http_request_id }: Refusing,
-): void {
+function refuseBelowHttp(error: NodeJS.ErrnoException, socket: Socket, refusing: Refusing): void {
   if (error.code === 'ECONNRESET' || !socket.writable) return void socket.destroy()
   const [code, detail] = BELOW_HTTP[error.code ?? ''] ?? [
     'malformed_request',
     'This is not an HTTP/1.1 request.',
   ]
-  socket.end(rawProblem(code, detail, http_request_id))
-  logBelow(logger, http_request_id, PROBLEMS[code].status)
+  socket.end(rawProblem(code, detail, refusing.http_request_id))
+  noteBelow(refusing, PROBLEMS[code].status)
 }
 
-function refuseExpectation(
-  request: IncomingMessage,
-  response: ServerResponse,
-  { logger, http_request_id }: Refusing,
-): void {
+function refuseExpectation(request: IncomingMessage, response: ServerResponse, refusing: Refusing): void {
+  const { http_request_id } = refusing
   const error = new LedgerError('expectation_failed', 'Send the request without its Expect header.')
   const problem = problemOf(error, { instance: pathOf(request.url ?? ''), http_request_id })
   response.writeHead(problem.status, { 'content-type': PROBLEM_TYPE, 'x-request-id': http_request_id })
   response.end(JSON.stringify(problem))
-  logBelow(logger, http_request_id, problem.status, request)
+  noteBelow(refusing, problem.status, request)
 }

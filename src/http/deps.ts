@@ -28,7 +28,5 @@ declare module 'fastify' {
   interface FastifyRequest {
     /** Who asks; set by the gate on every route that names a scope. */
     caller: Caller
-    /** When it came, by performance.now(); set where requests are logged. */
-    came_at: number
   }
 }

@@ -18,7 +18,7 @@ const TAGS: Record<Tag, string> = {
   machines: 'State machines: the tables that guard every change, as data.',
   schemas:
     'Schemas: the documents that pipelines exchange, as JSON Schema, and whether a document follows its own.',
-  health: 'Health: for load balancers and supervisors.',
+  health: 'Health: for load balancers, supervisors and Prometheus.',
 }
 
 const DESCRIPTION = `A run ledger and task router: clients record the runs they make, step by step, and ask which

@@ -210,10 +210,15 @@ export const takesYaml: typeof writes = (...given) => ({
   consumes: ['application/json', 'application/yaml'],
 })
 
-/** Something that needs neither a key nor the store. */
-export const serves = <P extends Parts>(description: Description, answers: Answers, parts: P) => ({
-  ...operation(description, parts, answers, []),
-  security: [],
+/** Something that does not need the store, nor a key unless it says so. */
+export const serves = <P extends Parts>(
+  description: Description,
+  answers: Answers,
+  parts: P,
+  { needs_key = false } = {},
+) => ({
+  ...operation(description, parts, answers, needs_key ? ['unauthenticated', 'forbidden'] : []),
+  ...(needs_key ? {} : { security: [] }),
 })
 
 const NO_QUERY = closed({}, { description: 'No parameters.' })

@@ -44,6 +44,7 @@ export function longPoll(request: FastifyRequest, reply: FastifyReply, wait_seco
   if (preferred !== null && wait_seconds === undefined) {
     void reply.header('preference-applied', `wait=${seconds}`)
   }
+  request.waits = seconds > 0
   const gone = new AbortController()
   if (reply.raw.destroyed) gone.abort()
   else if (seconds > 0) reply.raw.once('close', () => gone.abort())

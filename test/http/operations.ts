@@ -132,6 +132,7 @@ const PREPARE: Record<string, Prepare> = {
   validateDocument: async () => ({ path: '/v1/schemas/run_record.v1/validate', body: {} }),
   listStateMachines: async () => ({ path: '/v1/state-machines' }),
   getLiveness: async () => ({ path: '/livez' }),
+  getMetrics: async () => ({ path: '/metrics' }),
   getReadiness: async () => ({ path: '/readyz' }),
   getOpenApiJson: async () => ({ path: '/openapi.json' }),
   getOpenApiYaml: async () => ({ path: '/openapi.yaml' }),

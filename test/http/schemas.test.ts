@@ -12,6 +12,7 @@ import { AnyDocument, DocumentVerdict, SchemaList } from '../../src/contract/sch
 import { type AppOptions, buildApp } from '../../src/http/app.ts'
 import { buildChecks } from '../../src/http/validation.ts'
 import { newKey } from '../../src/keys.ts'
+import { createMetrics } from '../../src/metrics/metrics.ts'
 import { everyOperation, meetAllTheyPromise } from './every-operation.ts'
 import { tagged } from './operations.ts'
 
@@ -35,6 +36,7 @@ async function open(options: Partial<AppOptions> = {}) {
     logger: pino({ level: 'silent' }),
     newRequestId: () => '01JD8Z6V3RB2D4F6H8K0M2P4R6',
     version: '0.0.0',
+    metrics: createMetrics({ version: '0.0.0', max_streams: 0, write_queue_max: 0 }),
     max_streams: 0,
     api_keys: [],
     is_loopback: true,

@@ -62,6 +62,7 @@ const WITHOUT_STORE = new Set([
   'getSchema',
   'validateDocument',
   'getLiveness',
+  'getMetrics',
   'getOpenApiJson',
   'getOpenApiYaml',
   'explainProblem',

@@ -11,6 +11,7 @@ import { buildApp } from '../../src/http/app.ts'
 import type { KnownKey } from '../../src/http/auth.ts'
 import type { App } from '../../src/http/deps.ts'
 import { type KeyScope, newKey } from '../../src/keys.ts'
+import { createMetrics } from '../../src/metrics/metrics.ts'
 import { startAlarm } from '../../src/orchestrator/alarm.ts'
 import { createOrchestrator } from '../../src/orchestrator/orchestrator.ts'
 import { type Connection, openWriter } from '../../src/store/sqlite/connection.ts'
@@ -129,19 +130,23 @@ export async function assemble(options: TestAppOptions = {}) {
   const { file = ':memory:', write_queue_max = 4_096, wall, ...gate } = options
   const db = openWriter(file)
   applyMigrations(db, pendingMigrations(db, MIGRATIONS), START)
-  const store = sqliteStore(db, { write_queue_max })
+  const { max_streams = 2_000 } = options
+  const metrics = createMetrics({ version: '0.0.0', max_streams, write_queue_max })
+  const store = sqliteStore(db, { write_queue_max, onGroup: metrics.committed })
   const time = wall === undefined ? movableClock() : runningClock(wall)
   const entropy = createEntropy()
   const logs: Json[] = []
   const draining = { now: false }
   const orchestrator = createOrchestrator({ store, clock: time.clock, entropy })
+  orchestrator.onLease(metrics.leased)
   const app = await buildApp({
     orchestrator,
     reads: store,
     logger: pino({ level: 'trace' }, { write: (line) => void logs.push(JSON.parse(line)) }),
     newRequestId: requestIds(entropy.hex(8)),
     version: '0.0.0',
-    max_streams: 2_000,
+    metrics,
+    max_streams,
     api_keys: [],
     is_loopback: true,
     allowed_hosts: [],

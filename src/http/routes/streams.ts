@@ -6,6 +6,7 @@ import { EventStreamQuery, RunEventStreamQuery } from '../../contract/event.ts'
 import { RunParams } from '../../contract/run.ts'
 import { LedgerError } from '../../domain/error.ts'
 import { runNotFound } from '../../domain/guard.ts'
+import type { Metrics } from '../../metrics/metrics.ts'
 import { badHeader } from '../conditions.ts'
 import type { App, RouteDeps } from '../deps.ts'
 import { type EventStream, type EventStreamOptions, openEventStream } from '../event-stream.ts'
@@ -14,6 +15,7 @@ import { streams } from '../operation.ts'
 
 export interface StreamDeps extends RouteDeps {
   logger: Logger
+  metrics: Metrics
   /** How many streams may be open at once. */
   max_streams: number
 }
@@ -111,7 +113,7 @@ const HEADERS = {
 }
 
 /** Answers with a stream, and keeps those that are open: their number, their beat and their end. */
-function opener(app: App, { orchestrator, reads, logger, max_streams }: StreamDeps) {
+function opener(app: App, { orchestrator, reads, logger, metrics, max_streams }: StreamDeps) {
   const all = new Set<EventStream>()
   let beat: NodeJS.Timeout | undefined
   let isOver = false
@@ -138,15 +140,19 @@ function opener(app: App, { orchestrator, reads, logger, max_streams }: StreamDe
       ...begun,
       feed,
       response: reply.raw,
-      onDropped: (last_event_id) =>
-        logger.info({ http_request_id: request.id, last_event_id }, 'a reader was too slow for its stream'),
+      onDropped(last_event_id) {
+        metrics.streamDropped()
+        logger.info({ http_request_id: request.id, last_event_id }, 'a reader was too slow for its stream')
+      },
       onClosed() {
         all.delete(stream)
+        metrics.streamClosed()
         if (all.size === 0) clearInterval(beat)
       },
     })
     if (all.size === 0) beat = setInterval(() => all.forEach((each) => each.beat()), BEAT_MS).unref()
     all.add(stream)
+    metrics.streamOpened()
     if (isOver) stream.end()
     return reply.send(stream.body)
   }
