@@ -98,8 +98,11 @@ const MAY_IMPORT: Record<string, readonly string[] | 'anything'> = {
     'node:stream',
     'node:timers/promises',
   ],
+  // How every client of ours speaks to a server: over HTTP, and knowing nothing else of it.
+  client: ['node:timers/promises'],
   // A client like any other: its way to the server is HTTP.
   worker: [
+    'client/',
     'contract/',
     'exit.ts',
     'yaml',
@@ -107,7 +110,6 @@ const MAY_IMPORT: Record<string, readonly string[] | 'anything'> = {
     'node:crypto',
     'node:fs',
     'node:path',
-    'node:timers/promises',
   ],
   main: 'anything',
   generate: 'anything',

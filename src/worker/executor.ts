@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { statSync } from 'node:fs'
+import { pause } from '../client/pause.ts'
 import type { Output } from './output.ts'
-import { pause } from './pause.ts'
 
 /** How a program came to its end; why it was ended is known to who ended it. */
 export type ProgramEnd =

@@ -1,6 +1,8 @@
+import { Unanswered } from '../client/connection.ts'
+import { backOff } from '../client/patience.ts'
+import { pause } from '../client/pause.ts'
 import type { ClaimedRequest } from '../contract/dispatch.ts'
-import { type Client, Unanswered, backOff } from './client.ts'
-import { pause } from './pause.ts'
+import type { Client } from './client.ts'
 
 /** Heartbeats in a lease: two may be lost before it is. */
 const HEARTBEATS = 3
