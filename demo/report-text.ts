@@ -1,8 +1,8 @@
-import type { RunPlan } from '../src/contract/run-plan.ts'
+import { endText, printedText } from '../src/cli/attempt-text.ts'
+import { labeled as labeledText, lastLines, spanText } from '../src/cli/layout.ts'
+import { planLines } from '../src/cli/plan-text.ts'
 import type { StepAttempt } from '../src/contract/step.ts'
-import { drawPlan } from './drawing.ts'
 import { type Report, type TaskReport, mostAtOnce } from './report.ts'
-import { secondsOf } from './view.ts'
 
 export function reportText(report: Report): string {
   const { plan, tasks } = report
@@ -15,20 +15,6 @@ export function reportText(report: Report): string {
   ].join('\n')
 }
 
-function planLines({ nodes, critical_path }: RunPlan): string[] {
-  const width = Math.max(0, ...nodes.map(({ task_id }) => task_id.length))
-  const drawn = nodes.map((node) => {
-    const took = node.duration_ms === null ? node.state : secondsOf(node.duration_ms)
-    return { ...node, label: `${node.task_id.padEnd(width)} ${took.padStart(8)}` }
-  })
-  const { task_ids, duration_ms } = critical_path
-  return [
-    ...drawPlan(drawn).map((line) => `  ${line}`),
-    '',
-    `Critical path: ${task_ids.join(' → ')}, ${secondsOf(duration_ms)}`,
-  ]
-}
-
 function closingLines({ run, tasks, summary, chain }: Report): string[] {
   const { total, failed, retries, fallbacks } = summary.step_attempts
   const decisions = tasks.flatMap((task) => [...task.decisions, ...task.validator_decisions])
@@ -36,7 +22,7 @@ function closingLines({ run, tasks, summary, chain }: Report): string[] {
   const verdict = chain.valid ? 'verified' : `broken at event ${chain.first_bad?.run_seq}`
   const replays = `${identical} came out the same when made again from their records`
   return [
-    `run        ${run.run_id} ${run.state} by itself after ${secondsOf(summary.durations.run_ms ?? 0)}`,
+    `run        ${run.run_id} ${run.state} by itself after ${spanText(summary.durations.run_ms ?? 0)}`,
     `attempts   ${total} for ${tasks.length} tasks, up to ${mostAtOnce(tasks)} at once`,
     `failures   ${failed}; tried again ${retries} times, ${fallbacks} of them by another tool`,
     `decisions  ${decisions.length}, of which ${replays}`,
@@ -89,18 +75,12 @@ function fallbackLines({ decisions, attempts }: TaskReport, index: number): stri
 }
 
 function attemptLines(label: string, attempt: StepAttempt): string[] {
-  const { tool_id, exit_code, stdout_tail, stderr_tail, error_log } = attempt
-  const took = attempt.ended_at === null ? '' : ` after ${secondsOf(spanOf(attempt))}`
-  // Only where no program came to its own end is there more to read than what it printed.
-  const printed = exit_code === null ? (error_log ?? '') : `${stdout_tail ?? ''}\n${stderr_tail ?? ''}`
+  const took = attempt.ended_at === null ? '' : ` after ${spanText(spanOf(attempt))}`
   return [
-    ...labeled(label, `${tool_id}: ${endOf(attempt)}${took}`),
-    ...lastLines(printed).map((line) => `           | ${line}`),
+    ...labeled(label, `${attempt.tool_id}: ${endText(attempt)}${took}`),
+    ...lastLines(printedText(attempt), SHOWN).map((line) => `           | ${line}`),
   ]
 }
-
-const endOf = ({ exit_code, signal, error_class, state }: StepAttempt): string =>
-  exit_code === null ? (signal ?? error_class ?? state) : `exit code ${exit_code}`
 
 const spanOf = ({ started_at, ended_at }: { started_at: string; ended_at: string | null }): number =>
   ended_at === null ? 0 : Date.parse(ended_at) - Date.parse(started_at)
@@ -108,25 +88,8 @@ const spanOf = ({ started_at, ended_at }: { started_at: string; ended_at: string
 const WIDTH = 100
 const INDENT = 11
 
-/** A text behind its label, on as many lines as it takes. */
-function labeled(label: string, text: string): string[] {
-  const lines: string[] = []
-  for (const word of text.split(' ')) {
-    const longer = lines.length === 0 ? word : `${lines.at(-1)} ${word}`
-    if (lines.length === 0 || longer.length > WIDTH - INDENT) lines.push(word)
-    else lines[lines.length - 1] = longer
-  }
-  return lines.map((line, index) => `  ${index === 0 ? label : ''}`.padEnd(INDENT) + line)
-}
+/** Of what a program printed. */
+const SHOWN = { count: 3, width: 86 }
 
-const SHOWN_LINES = 3
-const SHOWN_CHARACTERS = 86
-
-/** The last lines that say something, without what would move a terminal's cursor. */
-function lastLines(text: string): string[] {
-  const lines = text.split('\n').map((line) => line.replaceAll(/\p{C}/gu, '').trim())
-  return lines
-    .filter((line) => line !== '')
-    .slice(-SHOWN_LINES)
-    .map((line) => (line.length > SHOWN_CHARACTERS ? `${line.slice(0, SHOWN_CHARACTERS - 1)}…` : line))
-}
+const labeled = (label: string, text: string): string[] =>
+  labeledText(label, text, { width: WIDTH, indent: INDENT })

@@ -1,4 +1,5 @@
 import { constants } from 'node:os'
+import { spanText } from '../src/cli/layout.ts'
 import type { SubmittedTasks } from '../src/contract/plan.ts'
 import type { ExplainResult } from '../src/contract/route-explain.ts'
 import type { Run } from '../src/contract/run.ts'
@@ -10,7 +11,7 @@ import { type Submitted, gather } from './report.ts'
 import { type Stage, clear, createStage, openServer, openWorker } from './stage.ts'
 import { DemoFailed, Interrupted, TooLate, untilStopped } from './stopping.ts'
 import { PROJECT, TASKS, askedTask } from './tasks.ts'
-import { createView, secondsOf } from './view.ts'
+import { createView } from './view.ts'
 import { type Snapshot, diagnose, watchRun } from './watch.ts'
 
 const CONCURRENCY = 4
@@ -121,7 +122,7 @@ Or open ${api?.url}/docs.`)
 function conclude(faults: readonly string[], took_ms: number): number {
   if (faults.length === 0) {
     say(
-      `Everything ended as it should, after ${secondsOf(took_ms)}; worker and server have stopped with exit code 0.`,
+      `Everything ended as it should, after ${spanText(took_ms)}; worker and server have stopped with exit code 0.`,
     )
     return 0
   }

@@ -1,3 +1,4 @@
+import { spanText } from '../src/cli/layout.ts'
 import type { PlanNode, PlanProgress, RunPlan } from '../src/contract/run-plan.ts'
 
 export interface View {
@@ -13,8 +14,6 @@ const LOOKS = {
   failed: { mark: '✗', color: 31 },
   canceled: { mark: '✗', color: 33 },
 }
-
-export const secondsOf = (ms: number): string => `${(ms / 1_000).toFixed(1)} s`
 
 /** Drawn anew with each look on a terminal; elsewhere a line for each change. */
 export function createView(out: NodeJS.WriteStream, env: NodeJS.ProcessEnv): View {
@@ -32,7 +31,7 @@ function lineView(out: NodeJS.WritableStream): View {
         const now = `${state} ${attempts} ${tool_id}`
         if (said.get(task_id) === now) continue
         said.set(task_id, now)
-        const at = secondsOf(performance.now() - since).padStart(7)
+        const at = spanText(performance.now() - since).padStart(7)
         const done = `${progress.done} of ${progress.total}`.padStart(8)
         out.write(`${at}  ${done}  ${task_id.padEnd(9)}  ${toolText(node)}  ${stateText(node)}\n`)
       }
@@ -87,7 +86,7 @@ function lookOf(node: PlanNode): keyof typeof LOOKS {
 
 function liveLine(node: PlanNode, width: number, hasColor: boolean): string {
   const { mark, color } = LOOKS[lookOf(node)]
-  const elapsed = node.duration_ms === null ? '' : secondsOf(node.duration_ms)
+  const elapsed = node.duration_ms === null ? '' : spanText(node.duration_ms)
   const text = `${mark} ${node.task_id.padEnd(9)}  ${toolText(node)}  ${elapsed.padStart(7)}  ${stateText(node)}`
   const cut = `${text.padEnd(62)}  ${node.name}`.slice(0, width)
   return hasColor ? `\x1b[${color}m${cut}\x1b[0m` : cut

@@ -1,4 +1,4 @@
-import type { PlanNode } from '../src/contract/run-plan.ts'
+import type { PlanNode } from '../contract/run-plan.ts'
 import { createCanvas } from './canvas.ts'
 
 /** What is drawn of a task: its place in the plan, and the text that stands there. */

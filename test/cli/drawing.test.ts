@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { drawPlan } from '../../demo/drawing.ts'
+import { drawPlan } from '../../src/cli/drawing.ts'
 
 /** As the server reads a plan: `a: ['b']` means that a needs b. */
 function drawingOf(needs: Record<string, string[]>): string[] {
