@@ -98,8 +98,8 @@ const MAY_IMPORT: Record<string, readonly string[] | 'anything'> = {
     'node:stream',
     'node:timers/promises',
   ],
-  // How every client of ours speaks to a server: over HTTP, and knowing nothing else of it.
-  client: ['node:timers/promises'],
+  // How every client of ours speaks to a server: over HTTP, and knowing its contract and nothing else.
+  client: ['contract/', 'node:timers/promises'],
   // A client like any other: its way to the server is HTTP.
   worker: [
     'client/',
