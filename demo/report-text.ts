@@ -1,13 +1,15 @@
 import { endText, printedText } from '../src/cli/attempt-text.ts'
 import { labeled as labeledText, lastLines, spanText } from '../src/cli/layout.ts'
-import { planLines } from '../src/cli/plan-text.ts'
+import { criticalPathText, planDrawing } from '../src/cli/plan-text.ts'
 import type { StepAttempt } from '../src/contract/step.ts'
 import { type Report, type TaskReport, mostAtOnce } from './report.ts'
 
 export function reportText(report: Report): string {
   const { plan, tasks } = report
   return [
-    ...planLines(plan),
+    ...planDrawing(plan),
+    '',
+    criticalPathText(plan),
     '',
     ...tasks.flatMap((task) => [...taskLines(task), '']),
     ...closingLines(report),

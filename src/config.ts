@@ -22,6 +22,11 @@ export type { ApiKey, SettingName } from './config/settings.ts'
 export const DEFAULT_CONFIG_FILE = 'signalbox.yaml'
 export const CONFIG_FILE_VARIABLE = 'SIGNALBOX_CONFIG'
 
+/** Where the commands that ask a server find it, and their key. A server that is started there looks at neither. */
+export const CLIENT_VARIABLES = { server: 'SIGNALBOX_SERVER', key_file: 'SIGNALBOX_KEY_FILE' } as const
+
+const NO_SETTINGS: readonly string[] = [CONFIG_FILE_VARIABLE, ...Object.values(CLIENT_VARIABLES)]
+
 /** All settings, checked; paths are absolute. `sources` says where each value came from, in words. */
 export type Config = Readonly<Settings> & { readonly sources: Readonly<Record<SettingName, string>> }
 
@@ -166,7 +171,7 @@ function fromJson(text: string): unknown {
 
 function refuseUnknownVariables(env: ConfigInput['env']): void {
   for (const variable of Object.keys(env)) {
-    if (!variable.startsWith('SIGNALBOX_') || variable === CONFIG_FILE_VARIABLE) continue
+    if (!variable.startsWith('SIGNALBOX_') || NO_SETTINGS.includes(variable)) continue
     refuseUnknown(variable, 'environment', 'the environment')
   }
 }

@@ -62,7 +62,13 @@ async function serving(...flags: string[]): Promise<{ url: string; stop: () => P
   throw new Error('the server ended before it served')
 }
 
-const COMMANDS = [['serve'], ['config', 'print'], ['keys', 'new'], ['backup'], ['migrate'], ['generate']]
+const COMMANDS = [
+  ...['serve', 'worker', 'tail', 'runs', 'run', 'explain', 'backup', 'migrate', 'generate'].map((word) => [
+    word,
+  ]),
+  ['config', 'print'],
+  ['keys', 'new'],
+]
 
 describe('help', () => {
   it.each([[], ...COMMANDS].map((words) => [words]))('of %j goes to stdout, with examples', async (words) => {
@@ -74,7 +80,8 @@ describe('help', () => {
 
   it('names the exit codes', async () => {
     const { stdout } = await signalbox(['--help'])
-    for (const code of [0, 1, 64, 73, 75, 78]) expect(stdout).toMatch(new RegExp(`^ {2}${code} +\\w`, 'm'))
+    for (const code of [0, 1, 2, 64, 66, 69, 73, 75, 78, 130])
+      expect(stdout).toMatch(new RegExp(`^ {2}${code} +\\w`, 'm'))
   })
 
   it('of serve has every setting with its variable and its default', async () => {

@@ -7,6 +7,7 @@ import { type Config, maskedConfig, requireKeysBeyondLoopback } from '../config.
 import { LIMITS } from '../contract/limits.ts'
 import { EXIT, ExitError } from '../exit.ts'
 import { KEY_SCOPES, type KeyScope, newKey } from '../keys.ts'
+import { examples } from './help.ts'
 import { addSettings, configOf } from './settings-flags.ts'
 
 // What a command needs is imported when it runs: the keys of a server can be made, and its configuration looked
@@ -154,8 +155,4 @@ export function addGenerate(signalbox: Command): void {
       }
       for (const file of files) process.stdout.write(`${file}\n`)
     })
-}
-
-function examples(...lines: string[]): string {
-  return `\nExamples:\n${lines.map((line) => `  $ ${line}\n`).join('')}`
 }

@@ -1,4 +1,5 @@
 import { stripVTControlCharacters } from 'node:util'
+import type { Output, Style } from './output.ts'
 
 /** A span of time, with tenths of a second as long as those say something. */
 export function spanText(ms: number): string {
@@ -37,3 +38,34 @@ export const printable = (text: string): string =>
 
 export const cut = (text: string, width: number): string =>
   text.length > width ? `${text.slice(0, width - 1)}…` : text
+
+export interface Cell {
+  text: string
+  style?: Style
+}
+
+/**
+ * Rows in columns, each as wide as its widest text. What does not fit the terminal is cut off at its right, so what
+ * matters most stands at the left.
+ */
+export function table(
+  rows: readonly (readonly Cell[])[],
+  { paint, width }: Pick<Output, 'paint' | 'width'>,
+): string[] {
+  const widths: number[] = []
+  for (const row of rows)
+    for (const [index, { text }] of row.entries()) widths[index] = Math.max(widths[index] ?? 0, text.length)
+  return rows.map((row) => {
+    let left = width ?? Infinity
+    const cells = row.map(({ text, style = 'none' }, index) => {
+      const isLast = index === row.length - 1
+      const shown = left < 2 ? '' : cut(text, left)
+      const gap = isLast
+        ? ''
+        : ' '.repeat(Math.max(0, Math.min(widths[index]! - text.length + 2, left - shown.length)))
+      left -= shown.length + gap.length
+      return paint(style, shown) + gap
+    })
+    return cells.join('').trimEnd()
+  })
+}

@@ -2,6 +2,10 @@ import { readFileSync } from 'node:fs'
 import { Command, CommanderError } from 'commander'
 import { EXIT, ExitError } from '../exit.ts'
 import { addBackup, addConfig, addGenerate, addKeys, addMigrate, addServe } from './commands.ts'
+import { addExplain } from './explain.ts'
+import { addRun } from './run.ts'
+import { addRuns } from './runs.ts'
+import { addTail } from './tail.ts'
 import { addWorker } from './worker.ts'
 
 /** Runs one command line. Whatever goes wrong is one line on stderr and an exit code, never a stack. */
@@ -35,17 +39,36 @@ an empty variable counts as not set.
 
 Examples:
   $ signalbox --port 0
-  $ signalbox config print
+  $ signalbox tail --server http://127.0.0.1:8710
   $ signalbox help backup
 
 Exit codes:
   0   done
-  1   failed
+  1   failed, or the server refused
+  2   explain: no tool would take the task
   64  the command line is wrong
+  66  the file to read, or what was asked for, is not there
+  69  the server does not answer, or asks to come again later
   73  the file to write exists already, or cannot be created
   75  another process holds the data directory
-  78  the configuration is refused, or the store is shorter than its anchor
+  78  the configuration or the key is refused, or the store is shorter than its anchor
+  130 ended by Ctrl-C
 `
+
+/** In the order in which help lists them. */
+const COMMANDS = [
+  addServe,
+  addWorker,
+  addTail,
+  addRuns,
+  addRun,
+  addExplain,
+  addConfig,
+  addKeys,
+  addBackup,
+  addMigrate,
+  addGenerate,
+]
 
 function program(): Command {
   const signalbox = new Command('signalbox')
@@ -54,8 +77,7 @@ function program(): Command {
     .exitOverride()
     .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'signalbox: ')) })
     .addHelpText('after', AFTER_HELP)
-  for (const add of [addServe, addWorker, addConfig, addKeys, addBackup, addMigrate, addGenerate])
-    add(signalbox)
+  for (const add of COMMANDS) add(signalbox)
   return signalbox
 }
 

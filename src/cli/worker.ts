@@ -1,16 +1,14 @@
-import { readFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { type Command, InvalidArgumentError } from 'commander'
 import { createClock } from '../clock.ts'
 import { LIMITS } from '../contract/limits.ts'
-import { EXIT, ExitError } from '../exit.ts'
+import { integer } from './arguments.ts'
+import { type ServerFlags, addServerFlags, keyOf } from './server-flags.ts'
 
-interface Flags {
-  server: URL
+interface Flags extends ServerFlags {
   tools: string
   concurrency: number
   name: string
-  keyFile?: string
   dataDir: string
   leaseSeconds: number
   graceSeconds: number
@@ -37,11 +35,10 @@ Examples:
 `
 
 export function addWorker(signalbox: Command): void {
-  signalbox
+  const worker = signalbox
     .command('worker')
     .description('Claim work from a server, run the tools that it asks for, and report what became of them.')
     .requiredOption('--tools <file>', 'a YAML file that says what each tool is; see below')
-    .option('--server <url>', 'the server', httpUrl, new URL('http://127.0.0.1:8710'))
     .option(
       '--concurrency <n>',
       `programs at once [1 to ${LIMITS.claim_items}]`,
@@ -49,7 +46,6 @@ export function addWorker(signalbox: Command): void {
       1,
     )
     .option('--name <name>', 'what the server knows this worker by', workerName, hostname())
-    .option('--key-file <file>', 'a file with the API key, which needs the scope worker (default: no key)')
     .option('--data-dir <dir>', 'where the output of programs is kept, by attempt', './worker-data')
     .option(
       '--lease-seconds <n>',
@@ -71,7 +67,7 @@ export function addWorker(signalbox: Command): void {
     )
     .option('--until-idle', 'end as soon as there is nothing to do', false)
     .addHelpText('after', AFTER_HELP)
-    .action(work)
+  addServerFlags(worker, 'worker').action(work)
 }
 
 const HOUR_MS = 3_600_000
@@ -82,7 +78,7 @@ async function work(flags: Flags): Promise<void> {
   const { startWorker } = await import('../worker/worker.ts')
   const { jsonLines, terminal } = await import('../worker/terminal.ts')
   const tools = readToolsFile(flags.tools)
-  const key = flags.keyFile === undefined ? null : readKey(flags.keyFile)
+  const key = keyOf(flags)
   const clock = createClock(null)
   const now = () => clock().text
   const { stdout } = process
@@ -117,36 +113,7 @@ async function work(flags: Flags): Promise<void> {
   }
 }
 
-function readKey(file: string): string {
-  let text: string
-  try {
-    text = readFileSync(file, 'utf8').trim()
-  } catch (error) {
-    throw new ExitError(
-      EXIT.config,
-      `The key file ${file} cannot be read: ${(error as NodeJS.ErrnoException).code}.`,
-    )
-  }
-  if (/^[\x21-\x7e]+$/.test(text)) return text
-  throw new ExitError(
-    EXIT.config,
-    `${file} has to hold one key and nothing else; \`signalbox keys new\` makes one.`,
-  )
-}
-
-function httpUrl(text: string): URL {
-  const url = URL.parse(text)
-  if (url !== null && /^https?:$/.test(url.protocol) && url.username === '' && url.search === '') return url
-  throw new InvalidArgumentError('It has to be a URL like http://127.0.0.1:8710.')
-}
-
 function workerName(text: string): string {
   if (text !== '' && text.length <= LIMITS.name_length) return text
   throw new InvalidArgumentError(`A name has 1 to ${LIMITS.name_length} characters.`)
-}
-
-const integer = (minimum: number, maximum: number) => (text: string) => {
-  const value = /^\d+$/.test(text) ? Number(text) : NaN
-  if (value >= minimum && value <= maximum) return value
-  throw new InvalidArgumentError(`It has to be an integer from ${minimum} to ${maximum}.`)
 }

@@ -131,6 +131,56 @@ export function startProgram(path: string, ...args: string[]): Program {
   }
 }
 
+/** A command that goes on until something ends it. */
+export interface CommandProcess {
+  /** What it has printed so far, line by line. */
+  printed: string[]
+  stderr(): string
+  /** Waits until it has printed so many lines. */
+  reaches(count: number): Promise<string[]>
+  /** Waits until it has said this on stderr. */
+  remarks(text: string): Promise<void>
+  /** Closes the pipe that it prints into, as `head` does. */
+  stopReading(): void
+  signal(name: NodeJS.Signals): void
+  /** How it ended, by itself or by a signal; what it had printed is read to its end. */
+  end(): Promise<Exit>
+}
+
+export function startCommand(
+  args: readonly string[],
+  options: Omit<StartOptions, 'data_dir'> = {},
+): CommandProcess {
+  const child = launch(args, options)
+  const stderr = collected(child.stderr)
+  const printed: string[] = []
+  createInterface(child.stdout).on('line', (line) => printed.push(line))
+  const until = (holds: () => boolean, what: string): Promise<void> => {
+    let look = (): void => {}
+    const happens = new Promise<void>((resolve, reject) => {
+      look = () => (holds() ? resolve() : undefined)
+      for (const stream of [child.stdout, child.stderr]) stream.on('data', look)
+      child.once('close', () => reject(new Error(`the command ended before ${what}: ${stderr()}`)))
+      look()
+    })
+    return within(`no ${what}`, happens).finally(() => {
+      for (const stream of [child.stdout, child.stderr]) stream.off('data', look)
+    })
+  }
+  return {
+    printed,
+    stderr,
+    async reaches(count) {
+      await until(() => printed.length >= count, `${count} lines`)
+      return printed
+    },
+    remarks: (text) => until(() => stderr().includes(text), `«${text}»`),
+    stopReading: () => void child.stdout.destroy(),
+    signal: (name) => void child.kill(name),
+    end: () => ended(child),
+  }
+}
+
 /** What `serve` says and ends with where it refuses to serve. */
 export const refusedServer = ({ data_dir, flags = [], ...options }: StartOptions): Promise<Ended> =>
   signalbox(['serve', '--port', '0', '--data-dir', data_dir, ...flags], options)
