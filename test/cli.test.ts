@@ -63,9 +63,9 @@ async function serving(...flags: string[]): Promise<{ url: string; stop: () => P
 }
 
 const COMMANDS = [
-  ...['serve', 'worker', 'tail', 'runs', 'run', 'explain', 'backup', 'migrate', 'generate'].map((word) => [
-    word,
-  ]),
+  ...['serve', 'worker', 'tail', 'runs', 'run', 'explain', 'backup', 'migrate', 'generate', 'completion'].map(
+    (word) => [word],
+  ),
   ['config', 'print'],
   ['keys', 'new'],
 ]

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { Command, CommanderError } from 'commander'
 import { EXIT, ExitError } from '../exit.ts'
 import { addBackup, addConfig, addGenerate, addKeys, addMigrate, addServe } from './commands.ts'
+import { addCompletion } from './completion.ts'
 import { addExplain } from './explain.ts'
 import { addRun } from './run.ts'
 import { addRuns } from './runs.ts'
@@ -68,6 +69,7 @@ const COMMANDS = [
   addBackup,
   addMigrate,
   addGenerate,
+  addCompletion,
 ]
 
 function program(): Command {
