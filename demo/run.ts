@@ -66,6 +66,8 @@ async function perform(stage: Stage, { tools }: Options): Promise<string[]> {
     origin: { trigger_type: 'manual', requested_by: 'demo' },
   })
   stage.run_id = run.run_id
+  const watching = `npm run signalbox -- tail --server ${api.url} --run ${run.run_id}`
+  say(`Watch it in another terminal:\n  ${watching}`)
   const submitted = await submit(api, run.run_id)
   // The worker comes last, so that nothing has changed between a task's explanation and its decision.
   await openWorker(stage, { url: api.url, tools, concurrency: CONCURRENCY })
@@ -109,7 +111,7 @@ async function lookAround({ api, run_id, directory, shared }: Stage, interrupt: 
   say(`
 The server stays until Ctrl-C; its data is in ${directory},
 and what was written down in ${shared}. Look around:
-  curl -s '${url}/runs/${run_id}'
+  npm run signalbox -- run ${run_id} --server ${api?.url}
   curl -s '${url}/runs/${run_id}/plan'
   curl -s '${url}/runs/${run_id}/events?limit=500'
   curl -s '${url}/execution-requests?run_id=${run_id}'

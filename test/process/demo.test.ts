@@ -2,10 +2,11 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { createInterface } from 'node:readline'
 import { text } from 'node:stream/consumers'
 import { afterEach, expect, it } from 'vitest'
 import { stringify } from 'yaml'
-import { ROOT, cleanUp, temporaryDirectory } from '../support/process.ts'
+import { ROOT, cleanUp, startCommand, temporaryDirectory } from '../support/process.ts'
 import { isGone, js, lineIn } from '../worker/worker-process.ts'
 
 // It gives up by itself after five minutes, and takes a third of one on a machine that has nothing else to do.
@@ -32,6 +33,12 @@ function startDemo(...args: string[]) {
   child.once('exit', () => started.delete(child))
   const printed = text(child.stdout)
   return {
+    /** What it says to type in another terminal: the arguments of signalbox. */
+    watching: new Promise<string[]>((resolve) => {
+      createInterface(child.stdout).on('line', (line) => {
+        if (line.startsWith('  npm run signalbox -- tail ')) resolve(line.trim().split(' ').slice(4))
+      })
+    }),
     stop: () => void child.kill('SIGTERM'),
     ended: once(child, 'exit').then(async ([code]) => ({ code: code as number, printed: await printed })),
   }
@@ -76,7 +83,7 @@ const triesIn = (printed: string, task_id: string): string[] =>
 const normalised = (text: string): string =>
   text
     .replaceAll(/ {2,}\d+\.\d s/g, (found) => 'N s'.padStart(found.length))
-    .replaceAll(/\b(?:[0-9A-Z]{26}|[0-9a-f]{64}|\d+(?:\.\d+)?)\b/g, 'N')
+    .replaceAll(/\b(?:[0-9A-Z]{26}|[0-9a-f]{40}|[0-9a-f]{64}|\d+(?:\.\d+)?)\b/g, 'N')
     .replaceAll(/^Critical path: .*$/gm, 'Critical path: N')
 
 const PLAN = `
@@ -91,10 +98,10 @@ const PLAN = `
 
 const README = readFileSync(join(ROOT, 'README.md'), 'utf8')
 
-/** What README shows of a report: it leaves out some tasks, and where it does so, it has `…`. */
-const shownLines = (): string[] => {
-  const shown = /<!-- demo -->\s*```text\n(.*?)```/s.exec(README)![1]!
-  return shown.split('\n').filter((line) => line !== '…' && !isPrinted(line))
+/** What README shows of a report, or of its events: it leaves out some, and where it does so, it has `…`. */
+const shownLines = (place: 'demo' | 'tail'): string[] => {
+  const shown = new RegExp(`<!-- ${place} -->\\s*\`\`\`text\\n(.*?)\`\`\``, 's').exec(README)![1]!
+  return shown.split('\n').filter((line) => line !== '' && line !== '…' && !isPrinted(line))
 }
 
 /** What a program printed is another thing with each commit. */
@@ -104,7 +111,9 @@ it(
   'does real work, tries again what failed or was rejected, falls back, and says who did what and why',
   { timeout: PATIENCE_MS },
   async () => {
-    const { code, printed } = await startDemo().ended
+    const demo = startDemo()
+    const watched = startCommand(await demo.watching)
+    const { code, printed } = await demo.ended
     expect(printed.slice(-1_000), 'the end of what it printed').toContain('Everything ended as it should')
     expect(code).toBe(0)
 
@@ -145,7 +154,12 @@ it(
     expect(printed).toMatch(/^decisions +13, of which 13 came out the same/m)
     expect(printed).toMatch(/^events +[1-9]\d+, chain verified, last hash [0-9a-f]{64}$/m)
     const lines = printed.split('\n').map(normalised)
-    expect(lines).toEqual(expect.arrayContaining(shownLines().map(normalised)))
+    expect(lines).toEqual(expect.arrayContaining(shownLines('demo').map(normalised)))
+    // Who watched has seen it to its end, as README shows it.
+    expect(await watched.end()).toEqual({ code: 0, signal: null })
+    const events = watched.printed.map(normalised)
+    expect(events).toEqual(expect.arrayContaining(shownLines('tail').map(normalised)))
+    expect(events.at(-1)).toContain('run_completed      running → succeeded')
     expect(printed).not.toContain('\x1b') // this is no terminal
     expect(existsSync(directoryIn(printed))).toBe(false)
   },
