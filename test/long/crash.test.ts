@@ -5,7 +5,7 @@ import { cleanUp, temporaryDirectory } from '../support/process.ts'
 afterEach(cleanUp)
 
 const seed = Number(process.env['SEED'] ?? Date.now() % 100_000)
-const LEDGERS = 5
+const LEDGERS = 3
 const KILLS = 30
 
 describe(`a server killed with SIGKILL under load (SEED=${seed})`, () => {
