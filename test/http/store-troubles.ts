@@ -5,12 +5,13 @@ import Database from 'better-sqlite3'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type TestApp, openTestApp } from '../support/http.ts'
 import { clientOf } from './client.ts'
-import { type Ask, type KnownOperation, isWrite, mayAnswer, sentOf, table } from './operations.ts'
+import { type Ask, type KnownOperation, mayAnswer, sentOf, table } from './operations.ts'
 
 /** What operations answer when the store does not do its part. */
 export function troublesOfTheStore(all: KnownOperation[]): void {
   const stored = all.filter(({ operation_id }) => !WITHOUT_STORE.has(operation_id))
-  const writes = stored.filter((operation) => isWrite(operation) && mayAnswer(operation, 503, 'overloaded'))
+  const onWriter = stored.filter(({ operation_id }) => operation_id !== READS_BESIDE)
+  const writes = onWriter.filter((operation) => mayAnswer(operation, 503, 'overloaded'))
   if (stored.length === 0) return
 
   let directory: string
@@ -39,7 +40,6 @@ export function troublesOfTheStore(all: KnownOperation[]): void {
       return { status, code: body.code, retryable: body.retryable, retry_after: headers['retry-after'] }
     }
   }
-  const onWriter = stored.filter(({ operation_id }) => operation_id !== READS_BESIDE)
   if (onWriter.length > 0)
     describe('with a store that fails in a way that nobody foresaw', () => failing(onWriter, inTrouble))
   describe('with a store that another program holds', () => held(stored, inTrouble))
