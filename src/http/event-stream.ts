@@ -2,7 +2,8 @@ import type { ServerResponse } from 'node:http'
 import { Readable } from 'node:stream'
 import { LIMITS } from '../contract/limits.ts'
 import type { FeedPart } from '../store/store.ts'
-import { type Feed, type Frame, type Wanted, frameOf } from './feed.ts'
+import { type Frame, type Wanted, frameOf } from './channels.ts'
+import type { Feed } from './feed.ts'
 
 /** How long a client waits before it comes again. */
 const RETRY_MS = 3_000

@@ -1,48 +1,13 @@
 import { setImmediate as nextTurn, setTimeout as wait } from 'node:timers/promises'
-import { shownEvent } from '../domain/event-chain.ts'
+import { LIMITS } from '../contract/limits.ts'
 import type { StepNews } from '../domain/step-report.ts'
-import type { FedEvent, FeedFilters, StoreReads, Viewer } from '../store/store.ts'
-
-/** An event as it goes to every reader. */
-export interface Frame {
-  seq: number
-  bytes: Buffer
-}
-
-export const frameOf = ({ event }: FedEvent): Frame => ({
-  seq: event.seq,
-  bytes: Buffer.from(
-    `id: ${event.seq}\nevent: ${event.kind}\ndata: ${JSON.stringify(shownEvent(event))}\n\n`,
-  ),
-})
-
-/** Without an id: whoever comes again asks for what is behind the last event. */
-const progressFrame = ({ message }: StepNews): Buffer =>
-  Buffer.from(`event: ${message.kind}\ndata: ${JSON.stringify(message)}\n\n`)
-
-/** What a reader wants of the feed: what its list would have. */
-export interface Wanted {
-  run_id?: string
-  filters: FeedFilters
-  viewer: Viewer
-}
-
-/** A stream that has read the table to its end. */
-export interface Listener {
-  /** The next events that it wants; `bytes` are all of them together, the same for all who want the same. */
-  receive(frames: readonly Frame[], bytes: Buffer): void
-  /** How far an attempt is; who has no room for it does without. */
-  receiveProgress(bytes: Buffer): void
-  /** Its run is over. */
-  finish(): void
-  /** The table could not be read: whoever comes again misses nothing. */
-  fail(): void
-}
+import type { FedEvent, StoreReads, Viewer } from '../store/store.ts'
+import { type Listener, type News, type Wanted, createChannels, createNews } from './channels.ts'
 
 /**
  * What is committed, as it is committed. The table is read once for all readers, in order, behind what was read before:
  * what a commit tells is only that there is something to read. Without a listener nothing is read, and with very many the
- * telling takes a quarter of the time at the most.
+ * telling takes a third of the time.
  */
 export interface Feed {
   /** False if it is already further than `read_to`: then read on. */
@@ -52,24 +17,32 @@ export interface Feed {
   inTurn(listener: Listener, readPage: () => Promise<void>): void
 }
 
-/** The listeners that want the same. */
-interface Channel {
-  wanted: Wanted
-  listeners: Set<Listener>
-}
+/** So many are read before something is told, if little of it is wanted: nobody waits for long. */
+const PAGES_MAX = 16
 
-/** For so many times as long as it took to tell all listeners, they are left alone: what comes meanwhile goes together. */
-const REST = 3
+/**
+ * For so many times as long as it took to tell all listeners, they are left alone: what comes meanwhile goes together. Not
+ * for longer than the cap, where the machine stood still for a moment.
+ */
+const REST = 2
+const REST_CAP_MS = 200
+
+async function rest(begun: number): Promise<void> {
+  await new Promise<void>((resolve) => process.nextTick(resolve)) // until then the sockets get the bytes: most of the time
+  const rest_ms = Math.min((performance.now() - begun) * REST, REST_CAP_MS)
+  await (rest_ms < 1 ? nextTurn() : wait(rest_ms))
+}
 
 const EVERYTHING: Viewer = { projects: null }
 
-export function createFeed(deps: {
+interface FeedDeps {
   reads: StoreReads
   onCommitted: (listener: () => void) => void
   onReported: (listener: (news: StepNews) => void) => void
   onError: (error: unknown) => void
-}): Feed {
-  const { reads, onCommitted, onReported, onError } = deps
+}
+
+export function createFeed({ reads, onCommitted, onReported, onError }: FeedDeps): Feed {
   const channels = createChannels()
   const progress = createProgress()
   let position = 0
@@ -92,19 +65,28 @@ export function createFeed(deps: {
       wake()
     })
   }
+  /** Of several pages, if need be: telling costs more than reading what nobody wants. */
+  async function readNews(): Promise<{ news: News; at_end: boolean }> {
+    const news = createNews()
+    for (let pages = 1; ; pages++) {
+      isStale = false
+      const { events, read_to, at_end } = await reads.readFeed(position, {}, EVERYTHING)
+      position = read_to
+      isStale ||= !at_end
+      progress.endWith(events)
+      channels.sort(events, news)
+      if (at_end || news.bytes >= LIMITS.feed_bytes || pages === PAGES_MAX) return { news, at_end }
+      await nextTurn()
+    }
+  }
   async function publish(): Promise<void> {
     try {
       while (isStale && channels.size() > 0) {
-        isStale = false
-        const { events, read_to, at_end } = await reads.readFeed(position, {}, EVERYTHING)
-        position = read_to
-        isStale ||= !at_end
-        progress.endWith(events)
+        const { news, at_end } = await readNews()
         const begun = performance.now() // only how long it took: no business of the one clock
-        channels.hand(events)
+        channels.tell(news)
         if (at_end) progress.take().forEach(channels.mention)
-        const rest_ms = (performance.now() - begun) * REST
-        await (rest_ms < 1 ? nextTurn() : wait(rest_ms))
+        await rest(begun)
       }
     } catch (error) {
       onError(error)
@@ -129,91 +111,6 @@ export function createFeed(deps: {
     leave: channels.remove,
     inTurn: oneAtATime(onError),
   }
-}
-
-/** Who listens, by what they want: a thousand readers of one run cost one look at each event. */
-function createChannels() {
-  /** By the run that they are about, '' where it is all of them; within it by all else that they want. */
-  const byRun = new Map<string, Map<string, Channel>>()
-  const channelOf = new Map<Listener, Channel>()
-
-  const keyOf = ({ filters: { kind, project_id }, viewer }: Wanted): string =>
-    JSON.stringify([kind, project_id, viewer.projects])
-  const interested = (run_id: string | null): Channel[] =>
-    (run_id === null ? [''] : ['', run_id]).flatMap((run) => [...(byRun.get(run)?.values() ?? [])])
-
-  return {
-    size: () => channelOf.size,
-
-    add(listener: Listener, wanted: Wanted): void {
-      const run = wanted.run_id ?? ''
-      const ofRun = byRun.get(run) ?? new Map<string, Channel>()
-      const channel = ofRun.get(keyOf(wanted)) ?? { wanted, listeners: new Set() }
-      byRun.set(run, ofRun.set(keyOf(wanted), channel))
-      channel.listeners.add(listener)
-      channelOf.set(listener, channel)
-    },
-
-    remove(listener: Listener): void {
-      const channel = channelOf.get(listener)
-      if (channel === undefined) return
-      channelOf.delete(listener)
-      channel.listeners.delete(listener)
-      if (channel.listeners.size > 0) return
-      const run = channel.wanted.run_id ?? ''
-      byRun.get(run)!.delete(keyOf(channel.wanted))
-      if (byRun.get(run)!.size === 0) byRun.delete(run)
-    },
-
-    hand(events: readonly FedEvent[]): void {
-      const news = new Map<Channel, Frame[]>()
-      const over = new Set<Channel>()
-      for (const fed of events) {
-        let frame: Frame | undefined
-        const about = { kind: fed.event.kind, project_id: fed.project_id }
-        for (const channel of interested(fed.event.run_id)) {
-          if (fed.ends_run && channel.wanted.run_id !== undefined) over.add(channel)
-          if (!isWanted(about, channel.wanted)) continue
-          const frames = news.get(channel) ?? []
-          frames.push((frame ??= frameOf(fed)))
-          news.set(channel, frames)
-        }
-      }
-      for (const [{ listeners }, frames] of news) {
-        const bytes = frames.length === 1 ? frames[0]!.bytes : Buffer.concat(frames.map(({ bytes }) => bytes))
-        for (const listener of [...listeners]) listener.receive(frames, bytes)
-      }
-      for (const { listeners } of over) for (const listener of [...listeners]) listener.finish()
-    },
-
-    mention(news: StepNews): void {
-      const { kind, run_id } = news.message
-      const about = { kind, project_id: news.project_id }
-      let frame: Buffer | undefined
-      for (const channel of interested(run_id)) {
-        if (!isWanted(about, channel.wanted)) continue
-        frame ??= progressFrame(news)
-        for (const listener of [...channel.listeners]) listener.receiveProgress(frame)
-      }
-    },
-
-    fail(): void {
-      for (const listener of [...channelOf.keys()]) listener.fail()
-    },
-  }
-}
-
-/** What readers choose by. */
-interface Subject {
-  kind: string
-  project_id: string | null
-}
-
-/** The same that the lists say in SQL: what belongs to no project passes no filter by project. */
-function isWanted({ kind, project_id }: Subject, { filters, viewer }: Wanted): boolean {
-  const isIn = (list: readonly string[] | null | undefined, value: string | null): boolean =>
-    list == null || (value !== null && list.includes(value))
-  return isIn(filters.kind, kind) && isIn(filters.project_id, project_id) && isIn(viewer.projects, project_id)
 }
 
 /** What is to be told of attempts when all that was committed before it has been: of each of them the last. */

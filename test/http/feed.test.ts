@@ -4,7 +4,8 @@ import { describe, expect, it, onTestFinished } from 'vitest'
 import type { Run } from '../../src/contract/run.ts'
 import type { StepAttempt } from '../../src/contract/step.ts'
 import type { StepNews } from '../../src/domain/step-report.ts'
-import { type Frame, type Listener, type Wanted, createFeed } from '../../src/http/feed.ts'
+import type { Frame, Listener, Wanted } from '../../src/http/channels.ts'
+import { createFeed } from '../../src/http/feed.ts'
 import { OWN_CALL } from '../../src/orchestrator/call.ts'
 import { createOrchestrator } from '../../src/orchestrator/orchestrator.ts'
 import { applyMigrations } from '../../src/store/sqlite/migrate.ts'
@@ -86,7 +87,7 @@ function opened() {
         }),
     }
   }
-  return { db, feed, store, errors, listener, create, anAttempt, costOf }
+  return { db, ran, feed, store, errors, listener, create, anAttempt, costOf }
 }
 
 describe('a commit', () => {
@@ -134,6 +135,28 @@ describe('a commit', () => {
     expect(ahead.filter((count) => count > 0)).toEqual([])
     expect(heard.seqs).toHaveLength(30)
     expect(heard.turns).toBeLessThanOrEqual(ran.filter((word) => word === 'BEGIN').length)
+  })
+})
+
+describe('what nobody wants', () => {
+  it('makes no piece of its own, though it fills pages between what is wanted', async () => {
+    const { feed, listener, create, costOf } = opened()
+    const others = Array.from({ length: 150 }, () => 'bank') // with their envelopes three pages
+    await Promise.all(['shop', ...others, 'shop'].map((project_id) => create(project_id)))
+    const heard = listener()
+    await costOf(async () => feed.join(heard, { ...EVERYTHING, filters: { project_id: ['shop'] } }, 0))
+    expect([heard.seqs, heard.turns]).toEqual([[1, 152], 1])
+  })
+
+  it('is not read to its end, however long that takes, before what is wanted is told', async () => {
+    const { ran, feed, listener, create, costOf } = opened()
+    await Promise.all(Array.from({ length: 1_500 }, (_, i) => create(i === 0 ? 'shop' : 'bank')))
+    const heard = listener()
+    let before = 0
+    heard.receive = () => void (before = ran.length)
+    await costOf(async () => feed.join(heard, { ...EVERYTHING, filters: { project_id: ['shop'] } }, 0))
+    expect(before).toBeGreaterThan(0)
+    expect(ran.length).toBeGreaterThan(before)
   })
 })
 
