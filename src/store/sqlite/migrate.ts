@@ -62,8 +62,17 @@ export function pendingMigrations(db: Connection, known: readonly Migration[]): 
   return known.slice(applied.length)
 }
 
-/** Applies each migration in one transaction with the record of it. */
+/** Applies each migration in one transaction with the record of it. One may change the text of the schema itself. */
 export function applyMigrations(db: Connection, pending: readonly Migration[], now: string): void {
+  db.unsafeMode(true) // without it SQLite refuses to write to sqlite_schema
+  try {
+    applyEach(db, pending, now)
+  } finally {
+    db.unsafeMode(false)
+  }
+}
+
+function applyEach(db: Connection, pending: readonly Migration[], now: string): void {
   for (const { version, name, sql, checksum } of pending) {
     db.transaction(() => {
       db.exec(`CREATE TABLE IF NOT EXISTS schema_migrations (

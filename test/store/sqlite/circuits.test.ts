@@ -1,5 +1,4 @@
 import { describe, expect, it, onTestFinished } from 'vitest'
-import { CircuitState } from '../../../src/contract/circuit.ts'
 import { CLOSED, circuitReset } from '../../../src/domain/circuit.ts'
 import { claimRequests } from '../../../src/domain/claim.ts'
 import type { Change } from '../../../src/domain/decision.ts'
@@ -24,13 +23,6 @@ async function opened() {
 }
 
 describe('the row of a tool', () => {
-  it('knows the states of the contract', () => {
-    const { db } = openMemoryStore()
-    const sql = db.prepare<[], string>("SELECT sql FROM sqlite_schema WHERE name = 'tools'").pluck().get()
-    const list = /circuit_state IN \(([^)]*)\)/.exec(sql!)![1]!
-    expect(list.split(', ').map((word) => word.replaceAll("'", ''))).toEqual(CircuitState.enum)
-  })
-
   it.each([
     ['a state that no machine knows', "circuit_state = 'broken'"],
     ['a closed circuit with a reason', "circuit_state = 'closed'"],

@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest'
+import { CircuitState } from '../../../src/contract/circuit.ts'
 import { ActorType } from '../../../src/contract/event.ts'
+import { ExecutionRequestState } from '../../../src/contract/execution-request.ts'
 import { LIMITS } from '../../../src/contract/limits.ts'
 import { Completion, OnFailure, RunState, TriggerType } from '../../../src/contract/run.ts'
 import { StepAttemptState } from '../../../src/contract/step.ts'
@@ -27,10 +29,11 @@ async function aFullStore() {
 const sqlOf = (db: Connection, table: string): string =>
   db.prepare<[string], string>('SELECT sql FROM sqlite_schema WHERE name = ?').pluck().get(table) ?? ''
 
-/** The words of `CHECK (column IN ('a', 'b'))`. */
+/** The words of `CHECK (column IN ('a', 'b'))`, or of `CHECK ((column = 'a' OR column = 'b'))`. */
 function checkedWords(sql: string, column: string): string[] {
-  const list = new RegExp(`CHECK \\(${column} IN \\(([^)]*)\\)\\)`).exec(sql)?.[1] ?? ''
-  return list.split(',').map((word) => word.trim().replaceAll("'", ''))
+  const list =
+    new RegExp(`CHECK \\(${column} IN \\(([^)]*)|CHECK \\(\\((${column} = [^)]*)`).exec(sql)?.[0] ?? ''
+  return [...list.matchAll(/'(\w+)'/g)].map(([, word]) => word!)
 }
 
 describe('a list of words in the schema is the one in the contract', () => {
@@ -41,6 +44,8 @@ describe('a list of words in the schema is the one in the contract', () => {
     ['runs', 'on_failure', OnFailure],
     ['step_attempts', 'state', StepAttemptState],
     ['events', 'actor_type', ActorType],
+    ['tools', 'circuit_state', CircuitState],
+    ['execution_requests', 'state', ExecutionRequestState],
   ])('%s.%s', (table, column, words) => {
     const { db } = openMemoryStore()
     expect(checkedWords(sqlOf(db, table), column)).toEqual(words.enum)
@@ -49,6 +54,38 @@ describe('a list of words in the schema is the one in the contract', () => {
   it('and the highest sequence is the one among the limits', () => {
     const { db } = openMemoryStore()
     expect(sqlOf(db, 'step_attempts')).toContain(`sequence BETWEEN 1 AND ${LIMITS.sequence}`)
+  })
+})
+
+describe('every constraint', () => {
+  it('names its words one by one if they are more than two: for a list SQLite fills a table each time', () => {
+    const { db } = openMemoryStore()
+    const all = db.prepare<[], string>("SELECT sql FROM sqlite_schema WHERE type = 'table'").pluck().all()
+    const lists = all.flatMap((sql) =>
+      [...sql.matchAll(/ IN \(([^)]*)\)/g)].map(([, list]) => list!.split(',')),
+    )
+    expect(lists.filter((words) => words.length > 2)).toEqual([])
+  })
+
+  it.each([
+    ['runs', 'state'],
+    ['runs', 'trigger_type'],
+    ['runs', 'on_failure'],
+    ['step_attempts', 'state'],
+    ['tools', 'circuit_state'],
+    ['tools', 'paused_by_type'],
+    ['execution_requests', 'state'],
+  ])('of %s.%s is held', (table, column) => {
+    const { db } = openMemoryStore()
+    const info = db.pragma(`table_info(${table})`) as { type: string; notnull: number }[]
+    const row = info.map(({ type, notnull }) => (notnull === 0 ? 'NULL' : type === 'TEXT' ? "'x'" : '1'))
+    db.pragma('foreign_keys = OFF')
+    db.pragma('ignore_check_constraints = ON')
+    db.exec(`INSERT INTO ${table} VALUES (${row.join(', ')})`)
+    db.pragma('ignore_check_constraints = OFF')
+    expect(() => db.exec(`UPDATE ${table} SET ${column} = 'nonsense'`)).toThrow(
+      `CHECK constraint failed: (${column} = `,
+    )
   })
 })
 
