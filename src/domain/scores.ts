@@ -48,7 +48,7 @@ function relative(value: number | null, middle: number | null): number {
 
 /** Of what is known; null if nothing is. */
 export function median(values: readonly (number | null)[]): number | null {
-  const known = values.filter((value) => value !== null).sort((a, b) => a - b)
+  const known = Float64Array.from(values.filter((value) => value !== null)).sort()
   if (known.length === 0) return null
   const middle = known.length >> 1
   const upper = known[middle]!

@@ -8,7 +8,7 @@ import type { PlanPlace } from '../../contract/plan-place.ts'
 import type { ValidatedWork } from '../../contract/validation.ts'
 import { rankOf } from '../../domain/claim.ts'
 import type { Connection } from './connection.ts'
-import { type Cell, type Row, narrowUpdate, placeholders, prepareRaw } from './table.ts'
+import { type Cell, type Row, type Value, cellsOf, narrowUpdate, placeholders, prepareRaw } from './table.ts'
 
 /** What a validator looks at, in the order of `encodeValidates` and `decodeValidates`. */
 const VALIDATES = [
@@ -60,15 +60,15 @@ const PROGRESS = [
 export const PROGRESS_COLUMNS = ['execution_request_id', 'run_id', ...VALIDATES, ...PROGRESS]
 export const REQUEST_COLUMNS = [...FIXED, ...PROGRESS]
 
-const encodeFixed = (request: ExecutionRequest, document: ExecutionRequestDocument): Cell[] => [
+const encodeFixed = (request: ExecutionRequest, document: ExecutionRequestDocument): Value[] => [
   request.request_id,
   request.run_id,
   request.project_id,
-  JSON.stringify(document),
+  document,
   request.content_hash,
   request.created_at,
   request.task_id,
-  request.plan === null ? null : JSON.stringify(request.plan),
+  request.plan,
   ...encodeValidates(request),
 ]
 
@@ -78,30 +78,30 @@ const encodeValidates = ({ validates }: ExecutionRequest): Cell[] =>
     ? NO_VALIDATOR
     : [validates.execution_request_id, validates.step_attempt_id, validates.required ? 1 : 0]
 
-const validatorsCell = ({ assignment }: RequestProgress): Cell =>
-  assignment === null || assignment.validators.length === 0 ? null : JSON.stringify(assignment.validators)
+const validatorsOf = ({ assignment }: RequestProgress): Value =>
+  assignment === null || assignment.validators.length === 0 ? null : assignment.validators
 
 // Written out from the one object: what is left of it by destructuring is a copy, key by key.
-const encodeProgress = (request: RequestProgress): Cell[] => [
+const encodeProgress = (request: RequestProgress): Value[] => [
   request.state,
   request.stop_reason,
   request.assignment?.route_decision_id ?? null,
   request.assignment?.tool_id ?? null,
   request.assignment?.command ?? null,
-  request.assignment === null ? null : JSON.stringify(request.assignment.args),
-  validatorsCell(request),
+  request.assignment?.args ?? null,
+  validatorsOf(request),
   request.attempts,
   request.tool_attempts,
   request.fence,
   request.worker_id,
-  JSON.stringify(request.rejected_by),
+  request.rejected_by,
   request.sequence,
   request.step_attempt_id,
   request.available_at,
   request.queue_expires_at,
   request.cancel_requested_at,
   request.cancel_reason,
-  request.validation_error === null ? null : JSON.stringify(request.validation_error),
+  request.validation_error,
   request.updated_at,
   request.ended_at,
   request.version,
@@ -200,8 +200,13 @@ export function executionRequestsTable(db: Connection) {
     /** Those of a run that have not ended. */
     open: (run_id: string): RequestProgress[] => open.all([run_id]).map(decodeProgressOf),
     insert(request: ExecutionRequest, document: ExecutionRequestDocument, waiting_for: number): void {
-      const cells = [...encodeFixed(request, document), ...encodeProgress(request)]
-      insert.run([...cells, rankOf(request), waiting_for])
+      const values = [
+        ...encodeFixed(request, document),
+        ...encodeProgress(request),
+        rankOf(request),
+        waiting_for,
+      ]
+      insert.run(cellsOf(values))
     },
     write: (before: RequestProgress, after: RequestProgress): void =>
       update(encodeProgress(before), encodeProgress(after), [

@@ -23,7 +23,20 @@ const encode = (lease: Lease): Cell[] => COLUMNS.map((column) => lease[column])
 
 // The cast is what STRICT columns and `encode` make true.
 const decode = (row: Row): Lease =>
-  Object.fromEntries(COLUMNS.map((column, i) => [column, row[i]])) as unknown as Lease
+  ({
+    execution_request_id: row[0],
+    run_id: row[1],
+    step_attempt_id: row[2],
+    tool_id: row[3],
+    worker_id: row[4],
+    token_hash: row[5],
+    fence: row[6],
+    lease_seconds: row[7],
+    claimed_at: row[8],
+    heartbeat_at: row[9],
+    lease_expires_at: row[10],
+    attempt_expires_at: row[11],
+  }) as Lease
 
 export function leasesTable(db: Connection) {
   const get = prepareRaw(db, `SELECT ${columns} FROM leases WHERE execution_request_id = ?`)

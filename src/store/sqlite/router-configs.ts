@@ -43,6 +43,7 @@ const COMPILED_MAX = 16
 export function routerConfigsTable(db: Connection) {
   const get = prepareRaw(db, `SELECT ${columns} FROM router_configs WHERE config_version = ?`)
   const byContent = prepareRaw(db, `SELECT ${columns} FROM router_configs WHERE content_hash = ?`)
+  const hashOf = prepareRaw(db, 'SELECT content_hash FROM router_configs WHERE config_version = ?')
   const highest = prepareRaw(db, 'SELECT max(config_version) FROM router_configs')
   const insert = db.prepare<[Row]>(
     `INSERT INTO router_configs (${columns}) VALUES (${placeholders(COLUMNS)})`,
@@ -51,12 +52,18 @@ export function routerConfigsTable(db: Connection) {
     'UPDATE router_configs SET activated_at = ? WHERE config_version = ? AND activated_at IS ?',
   )
   const activation = prepareRaw(db, 'SELECT activations, config_version FROM router_activation WHERE id = 1')
+  const active = prepareRaw(
+    db,
+    `SELECT config_version, content_hash FROM router_configs
+     WHERE config_version = (SELECT config_version FROM router_activation WHERE id = 1)`,
+  )
   const activate = db.prepare<[Row]>(
     'UPDATE router_activation SET activations = ?, config_version = ? WHERE activations = ?',
   )
 
   const one = (row: Cell[] | undefined) => (row === undefined ? null : decode(row))
   const getVersion = (config_version: number) => one(get.get([config_version]))
+  const compiled = compiledOnce(getVersion)
   return {
     get: getVersion,
     withContent: (content_hash: string) => one(byContent.get([content_hash])),
@@ -65,7 +72,15 @@ export function routerConfigsTable(db: Connection) {
       const [activations, config_version] = activation.get([])! // the migration made the one row
       return { activations, config_version } as Activation
     },
-    compiled: compiledOnce(db, getVersion),
+    compiled(config_version: number): CompiledRouter | null {
+      const row = hashOf.get([config_version])
+      return row === undefined ? null : compiled(config_version, row[0] as string)
+    },
+    /** That of the active version; null if none is. */
+    active(): CompiledRouter | null {
+      const row = active.get([])
+      return row === undefined ? null : compiled(row[0] as number, row[1] as string)
+    },
 
     /** A version is written once; later only its activation moves. */
     write(before: RouterConfigVersion | null, after: RouterConfigVersion): void {
@@ -86,12 +101,9 @@ function requireOne(changes: number): void {
  * A version never changes, so what was compiled holds for ever. Its hash is asked for all the same: a transaction
  * that made a version may be taken back, and the number then goes to another.
  */
-function compiledOnce(db: Connection, get: (config_version: number) => RouterConfigVersion | null) {
-  const hashOf = prepareRaw(db, 'SELECT content_hash FROM router_configs WHERE config_version = ?')
+function compiledOnce(get: (config_version: number) => RouterConfigVersion | null) {
   const kept = new Map<string, CompiledRouter>()
-  return (config_version: number): CompiledRouter | null => {
-    const content_hash = hashOf.get([config_version])?.[0]
-    if (content_hash === undefined) return null
+  return (config_version: number, content_hash: string): CompiledRouter => {
     const key = `${config_version} ${content_hash}`
     const ready = kept.get(key)
     if (ready !== undefined) return ready

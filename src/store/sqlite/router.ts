@@ -60,14 +60,9 @@ function routingOf(tables: RouterTables, which: number | 'active' | undefined): 
   return router === null ? null : { router, tools: new Map(), rotations: [] }
 }
 
-export function activeRouter({ configs }: Pick<RouterTables, 'configs'>): CompiledRouter | null {
-  const { config_version } = configs.activation()
-  return config_version === null ? null : configs.compiled(config_version)
-}
-
 /** All that a decision goes by, in four short statements. */
 function activeRouting({ configs, rotations, tools }: RouterTables): Routing | null {
-  const router = activeRouter({ configs })
+  const router = configs.active()
   if (router === null) return null
   const takesTurns = router.rules.some(({ strategy }) => strategy === 'round_robin')
   return {

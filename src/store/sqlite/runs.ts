@@ -1,7 +1,7 @@
 import type { Run } from '../../contract/run.ts'
 import type { RequestCounts, RunBook } from '../../domain/decision.ts'
 import type { Connection } from './connection.ts'
-import { type Cell, type Row, narrowUpdate, placeholders, prepareRaw } from './table.ts'
+import { type Cell, type Row, type Value, cellsOf, narrowUpdate, placeholders, prepareRaw } from './table.ts'
 
 /** The columns of `runs`, in the order of `encode` and `decode`. */
 export const RUN_COLUMNS = [
@@ -41,7 +41,7 @@ export const RUN_COLUMNS = [
   'requests_canceled',
 ] as const
 
-function encode({ run, requests, ...book }: RunBook): Cell[] {
+function encode({ run, requests, ...book }: RunBook): Value[] {
   return [
     run.run_id,
     run.project_id,
@@ -59,8 +59,8 @@ function encode({ run, requests, ...book }: RunBook): Cell[] {
     run.counters.errors,
     run.exit_code,
     run.error_message,
-    JSON.stringify(run.labels),
-    JSON.stringify(run.metadata),
+    run.labels,
+    run.metadata,
     run.completion,
     run.on_failure,
     run.traceparent,
@@ -152,7 +152,7 @@ export function runsTable(db: Connection) {
 
     write(before: RunBook | null, after: RunBook): void {
       const { run } = after
-      if (before === null) insert.run(encode(after))
+      if (before === null) insert.run(cellsOf(encode(after)))
       else {
         const { run_id, state, version } = before.run
         update(encode(before), encode(after), [run_id, state, version, before.event_count])

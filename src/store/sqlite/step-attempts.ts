@@ -3,7 +3,7 @@ import type { RequestAttempt } from '../../contract/request-story.ts'
 import type { StepAttempt } from '../../contract/step.ts'
 import type { Connection } from './connection.ts'
 import { parseObject } from './runs.ts'
-import { type Cell, type Row, narrowUpdate, placeholders, prepareRaw } from './table.ts'
+import { type Cell, type Row, type Value, cellsOf, narrowUpdate, placeholders, prepareRaw } from './table.ts'
 
 /** The columns of `step_attempts`, in the order of `encode` and `decode`. */
 export const STEP_COLUMNS = [
@@ -40,7 +40,7 @@ export const STEP_COLUMNS = [
   'version',
 ] as const
 
-function encode(step: StepAttempt): Cell[] {
+function encode(step: StepAttempt): Value[] {
   return [
     step.step_attempt_id,
     step.run_id,
@@ -62,14 +62,14 @@ function encode(step: StepAttempt): Cell[] {
     step.error_log,
     step.stdout_tail,
     step.stderr_tail,
-    JSON.stringify(step.outputs.patch_ids),
+    step.outputs.patch_ids,
     step.outputs.logs_path,
     step.outputs.raw_response_path,
     step.usage.tokens_input,
     step.usage.tokens_output,
     step.usage.cost_usd_micros,
     step.usage.duration_ms,
-    JSON.stringify(step.metadata),
+    step.metadata,
     step.started_at,
     step.ended_at,
     step.version,
@@ -165,7 +165,7 @@ export function stepAttemptsTable(db: Connection) {
     toldOf: (run_id: string, sequence: number): RequestAttempt[] =>
       told.all([run_id, sequence]).map(decodeTold).toReversed(),
     write(before: StepAttempt | null, after: StepAttempt): void {
-      if (before === null) insert.run(encode(after))
+      if (before === null) insert.run(cellsOf(encode(after)))
       else update(encode(before), encode(after), [before.step_attempt_id, before.state, before.version])
     },
   }

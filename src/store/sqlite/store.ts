@@ -1,3 +1,4 @@
+import type { CompiledRouter } from '../../domain/compiled-router.ts'
 import type { Scope, Snapshot, ToolBook } from '../../domain/decision.ts'
 import { sees } from '../../domain/guard.ts'
 import type { CommittedGroup, Store, StoreReads, Viewer } from '../store.ts'
@@ -13,7 +14,6 @@ import { longReads } from './long-reads.ts'
 import { LongWrite } from './long-write.ts'
 import {
   type RouterReads,
-  activeRouter,
   loadFallback,
   loadRouter,
   routerReads,
@@ -166,7 +166,7 @@ function loader(tables: Tables): (scope: Scope) => Snapshot {
 
 /** What other tables give, each asked at most once. */
 function besideOf({ runs, requests, router }: Pick<Tables, 'runs' | 'requests' | 'router'>) {
-  let active: ReturnType<typeof activeRouter> | undefined
+  let active: CompiledRouter | null = null
   const tools = new Map<string, ToolBook | null>()
   const getTool = (tool_id: string): ToolBook | null => {
     const known = tools.get(tool_id)
@@ -178,7 +178,7 @@ function besideOf({ runs, requests, router }: Pick<Tables, 'runs' | 'requests' |
   return {
     getRun: runs.get,
     getRequest: requests.get,
-    activeRouter: () => (active ??= activeRouter(router)),
+    activeRouter: () => (active ??= router.configs.active()),
     getTool,
   }
 }

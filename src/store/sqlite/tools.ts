@@ -6,7 +6,7 @@ import type { Routing, ToolBook } from '../../domain/decision.ts'
 import { shown, unknownTool } from '../../domain/tool.ts'
 import { decodeCursor, encodeCursor } from '../cursor.ts'
 import type { Connection } from './connection.ts'
-import { type Cell, type Row, narrowUpdate, placeholders, prepareRaw } from './table.ts'
+import { type Cell, type Row, type Value, cellsOf, narrowUpdate, placeholders, prepareRaw } from './table.ts'
 
 /** The columns of `tools`, in the order of `encode` and `decode`. */
 const COLUMNS = [
@@ -33,12 +33,12 @@ const COLUMNS = [
   'circuit_probe',
 ] as const
 
-const encode = ({ record, pause, version, circuit }: ToolBook): Cell[] => [
+const encode = ({ record, pause, version, circuit }: ToolBook): Value[] => [
   record.tool_id,
   record.successes,
   record.failures,
   record.outcomes_at,
-  JSON.stringify(record.durations_ms),
+  record.durations_ms,
   record.median_duration_ms,
   record.last_used_at,
   pause?.paused_at ?? null,
@@ -53,7 +53,7 @@ const encode = ({ record, pause, version, circuit }: ToolBook): Cell[] => [
   circuit.open_until,
   circuit.open_seconds,
   circuit.failures_in_row,
-  JSON.stringify(circuit.window),
+  circuit.window,
   circuit.probe,
 ]
 
@@ -148,7 +148,7 @@ export function toolsTable(db: Connection) {
     isAnyCircuitOpen: (): boolean => troubled.get([]) !== undefined,
 
     write(before: ToolBook, after: ToolBook): void {
-      if (before.version === 0) return void insert.run(encode(after))
+      if (before.version === 0) return void insert.run(cellsOf(encode(after)))
       // The last use may have been read from an attempt and not from the row: it is always written.
       const kept = { ...before, record: { ...before.record, last_used_at: null } }
       update(encode(kept), encode(after), [before.record.tool_id, before.version])

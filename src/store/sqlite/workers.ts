@@ -1,15 +1,15 @@
 import type { WorkerBook } from '../../domain/decision.ts'
 import type { Connection } from './connection.ts'
-import { type Cell, type Row, narrowUpdate, placeholders, prepareRaw } from './table.ts'
+import { type Row, type Value, cellsOf, narrowUpdate, placeholders, prepareRaw } from './table.ts'
 
 /** The columns of `workers`, in the order of `encode` and `decodeWorker`. */
 const COLUMNS = ['worker_id', 'tools', 'first_seen_at', 'last_seen_at', 'done', 'failed'] as const
 
 export const WORKER_COLUMNS = COLUMNS.join(', ')
 
-const encode = ({ tools, ...worker }: WorkerBook): Cell[] => [
+const encode = (worker: WorkerBook): Value[] => [
   worker.worker_id,
-  JSON.stringify(tools),
+  worker.tools,
   worker.first_seen_at,
   worker.last_seen_at,
   worker.done,
@@ -50,7 +50,7 @@ export function workersTable(db: Connection) {
       return row === undefined ? null : decodeWorker(row)
     },
     write(before: WorkerBook | null, after: WorkerBook): void {
-      if (before === null) return void insert.run(encode(after))
+      if (before === null) return void insert.run(cellsOf(encode(after)))
       update(encode(before), encode(after), [before.worker_id])
     },
   }

@@ -62,7 +62,10 @@ const walks = (planned: Planned[]): string[] =>
 const BY_RUN_ID = 'SEARCH runs USING INDEX sqlite_autoindex_runs_1 (run_id=?)'
 const BY_STEP_ID = 'SEARCH step_attempts USING INDEX sqlite_autoindex_step_attempts_1 (step_attempt_id=?)'
 const BY_TOOL_ID = 'SEARCH tools USING INDEX sqlite_autoindex_tools_1 (tool_id=?)'
-const ACTIVE = 'SEARCH router_activation USING INTEGER PRIMARY KEY (rowid=?)'
+const ACTIVE = [
+  'SEARCH router_configs USING INTEGER PRIMARY KEY (rowid=?)',
+  'SEARCH router_activation USING INTEGER PRIMARY KEY (rowid=?)',
+]
 const SYSTEM_END = 'SEARCH events USING INDEX sqlite_autoindex_events_1 (run_id=?)'
 const BESIDE_AN_ATTEMPT = [
   'SEARCH earlier USING INDEX sqlite_autoindex_step_attempts_1 (step_attempt_id=?) LEFT-JOIN',
@@ -81,12 +84,12 @@ const cases: [name: string, act: (stage: Stage) => Promise<unknown>, expected: s
   [
     'completeStepAttempt: what may open a circuit reads the end of its chain',
     async ({ ledger, step_attempt_id }) => ledger.completeStep(step_attempt_id, { status: 'failed' }),
-    [BY_STEP_ID, BY_RUN_ID, BY_TOOL_ID, ACTIVE, SYSTEM_END, BY_STEP_ID, BY_RUN_ID],
+    [BY_STEP_ID, BY_RUN_ID, BY_TOOL_ID, ...ACTIVE, SYSTEM_END, BY_STEP_ID, BY_RUN_ID],
   ],
   [
     'completeStepAttempt: a success does not',
     async ({ ledger, step_attempt_id }) => ledger.completeStep(step_attempt_id, { status: 'succeeded' }),
-    [BY_STEP_ID, BY_RUN_ID, BY_TOOL_ID, ACTIVE, BY_STEP_ID, BY_RUN_ID],
+    [BY_STEP_ID, BY_RUN_ID, BY_TOOL_ID, ...ACTIVE, BY_STEP_ID, BY_RUN_ID],
   ],
   [
     'cancelRun: its running attempts, however many have ended',
