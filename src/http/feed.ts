@@ -86,7 +86,7 @@ export function createFeed({ reads, onCommitted, onReported, onError }: FeedDeps
         const begun = performance.now() // only how long it took: no business of the one clock
         channels.tell(news)
         if (at_end) progress.take().forEach(channels.mention)
-        await rest(begun)
+        await (at_end ? rest(begun) : nextTurn()) // who is behind does not rest
       }
     } catch (error) {
       onError(error)

@@ -41,7 +41,8 @@ export const RUN_COLUMNS = [
   'requests_canceled',
 ] as const
 
-function encode({ run, requests, ...book }: RunBook): Value[] {
+function encode(book: RunBook): Value[] {
+  const { run, requests } = book // what is left of it by destructuring would be a copy
   return [
     run.run_id,
     run.project_id,
