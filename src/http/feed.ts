@@ -7,7 +7,7 @@ import { type Listener, type News, type Wanted, createChannels, createNews } fro
 /**
  * What is committed, as it is committed. The table is read once for all readers, in order, behind what was read before:
  * what a commit tells is only that there is something to read. Without a listener nothing is read, and with very many the
- * telling takes a third of the time.
+ * telling takes half of the time.
  */
 export interface Feed {
   /** False if it is already further than `read_to`: then read on. */
@@ -21,15 +21,14 @@ export interface Feed {
 const PAGES_MAX = 16
 
 /**
- * For so many times as long as it took to tell all listeners, they are left alone: what comes meanwhile goes together. Not
- * for longer than the cap, where the machine stood still for a moment.
+ * For as long as it took to tell all listeners they are left alone: what comes meanwhile goes together. Not for longer than
+ * this, where the machine stood still for a moment.
  */
-const REST = 2
 const REST_CAP_MS = 200
 
 async function rest(begun: number): Promise<void> {
   await new Promise<void>((resolve) => process.nextTick(resolve)) // until then the sockets get the bytes: most of the time
-  const rest_ms = Math.min((performance.now() - begun) * REST, REST_CAP_MS)
+  const rest_ms = Math.min(performance.now() - begun, REST_CAP_MS)
   await (rest_ms < 1 ? nextTurn() : wait(rest_ms))
 }
 
