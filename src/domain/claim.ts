@@ -69,7 +69,10 @@ export const asWorker = (given: Given, worker_id: string): Given => {
 
 export type Terms = Pick<ClaimExecutionRequests, 'worker_id' | 'max' | 'lease_seconds'>
 
-/** Highest priority first, then oldest, as far as the tools have room. The lease that is `freed` counts no more. */
+/**
+ * Highest priority first, then oldest, as far as the tools have room; what the entries have put into the queue is in it.
+ * The lease that is `freed` counts no more.
+ */
 export function takeFrom(
   { queue }: Pick<Snapshot, 'queue'>,
   given: Given,
@@ -83,7 +86,8 @@ export function takeFrom(
   const items: ClaimedRequest[] = []
   const changes: Change[] = []
   const full = new Set<string>()
-  for (const ready of queue.ready.toSorted(byPriority)) {
+  const ready_now = [...queue.ready, ...justQueued(entries, queue.tools, given.now)]
+  for (const ready of ready_now.toSorted(byPriority)) {
     if (items.length >= (terms.max ?? 1)) break
     const { tool_id, run_id } = ready
     const room = rooms.get(tool_id) ?? roomOf(queue.tool(tool_id), moved.get(tool_id), freed, given.now)
@@ -102,6 +106,20 @@ export function takeFrom(
     changes.push(taken.lease, ...begun.changes)
   }
   return { items, changes, full }
+}
+
+/** What was entered so far has put this into the queue: of these tools, and not too late. */
+function justQueued(entries: Entries, tools: readonly string[], now: string): ReadyRequest[] {
+  const queued = [...entries.values()].flatMap(({ entry }) =>
+    (entry.queued ?? []).map((request) => ({ request, book: entry.book })),
+  )
+  return queued.flatMap(({ request, book }) => {
+    const { request_id, run_id, queue_expires_at } = request
+    const { tool_id } = request.assignment! // what is queued has a tool
+    if (!tools.includes(tool_id) || (queue_expires_at !== null && queue_expires_at <= now)) return []
+    const place = { execution_request_id: request_id, run_id, tool_id, priority_rank: rankOf(request) }
+    return [{ ...place, request: () => request, book: () => book }]
+  })
 }
 
 /** The tools that what was entered so far has moved, as it leaves them. */

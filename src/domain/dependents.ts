@@ -106,6 +106,7 @@ function released(book: RunBook, before: Snapshot, given: Given): Entry {
       ...(series?.turns() ?? []),
     ],
     drafts: moved.flatMap(({ entry }) => entry.drafts),
+    queued: moved.flatMap(({ entry }) => entry.queued ?? []),
   }
 }
 
@@ -143,6 +144,7 @@ export function unblocked(
     book,
     changes: [{ record: 'request_progress', before: request, after }],
     drafts: [requestTold(edge, request, after)],
+    queued: [after],
   }
   return { entry: joined(routed, queued), after }
 }

@@ -4,6 +4,8 @@ import type { Lease, RunBook, ToolBook, WorkerBook } from './decision.ts'
 
 /** What a worker could be given: the first requests for its tools. */
 export interface Queue {
+  /** Those that were asked for. */
+  tools: readonly string[]
   ready: readonly ReadyRequest[]
   /** Those of what is ready, by name; each is read when it is first asked for. */
   tool: (tool_id: string) => QueueTool

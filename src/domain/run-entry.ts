@@ -1,3 +1,4 @@
+import type { ExecutionRequest } from '../contract/execution-request.ts'
 import type { ChainHead, Change, Decision, Given, NewEvent, RunBook } from './decision.ts'
 import { type EventDraft, chain, chainStart } from './event-chain.ts'
 
@@ -9,6 +10,8 @@ export interface Entry {
   drafts: readonly EventDraft[]
   /** Events that belong to no run: what the circuits of tools did. */
   system?: readonly EventDraft[]
+  /** What it put into the queue: whoever goes on in the same transaction may claim it. */
+  queued?: readonly ExecutionRequest[]
 }
 
 /** Nothing so far. */
@@ -20,6 +23,7 @@ export const joined = (first: Entry, second: Entry): Entry => ({
   changes: [...first.changes, ...second.changes],
   drafts: [...first.drafts, ...second.drafts],
   system: [...(first.system ?? []), ...(second.system ?? [])],
+  queued: [...(first.queued ?? []), ...(second.queued ?? [])],
 })
 
 /**

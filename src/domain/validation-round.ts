@@ -51,7 +51,7 @@ function newValidator(before: Snapshot, given: Given, book: RunBook, { work, val
   const fixed = { ...document, run_id: work.run_id, created_at: now }
   const placed = placeValidator(before, given, fixed)
   const { assignment } = placed
-  const { change, draft } = newRequest(document, {
+  const { request, change, draft } = newRequest(document, {
     run_id: work.run_id,
     plan: null,
     validates: {
@@ -70,6 +70,7 @@ function newValidator(before: Snapshot, given: Given, book: RunBook, { work, val
     book: counting(book, { open: 1 }),
     changes: [...decided.changes, change],
     drafts: [...decided.drafts, draft],
+    queued: assignment === null ? [] : [request],
   }
 }
 

@@ -32,6 +32,12 @@ export interface Hub {
 const isStranded = (change: Change): boolean =>
   change.record === 'execution_request' && (change.waiting_for ?? 0) === 0
 
+/** What is queued and claimed in one transaction waits for nobody. */
+const isClaimed = (change: Change, changes: readonly Change[]): boolean =>
+  (change.record === 'execution_request' || change.record === 'request_progress') &&
+  change.after.state === 'queued' &&
+  changes.some((later) => later.record === 'request_progress' && later.before === change.after)
+
 interface CircuitNow {
   tool_id: string
   after: Circuit
@@ -59,7 +65,7 @@ export function createHub(): Hub {
     closings,
     reports,
     published(changes, now) {
-      for (const change of changes) publish(change, now)
+      for (const change of changes) if (!isClaimed(change, changes)) publish(change, now)
       tell.committed()
     },
     starved: (tools) => tools.forEach((tool_id) => void starving.add(tool_id)),

@@ -116,7 +116,7 @@ function completions(app: App, { orchestrator }: RouteDeps): void {
     ...ending(
       'completeExecutionRequest',
       'Report success',
-      '`claimed` → `succeeded`; its attempt succeeds with it. If somebody has to look at the work first, `claimed` → `blocked`: its validators are queued, and it succeeds when they have. With `claim_next` the next request is claimed in the same transaction.',
+      '`claimed` → `succeeded`; its attempt succeeds with it. If somebody has to look at the work first, `claimed` → `blocked`: its validators are queued, and it succeeds when they have. With `claim_next` the next request is claimed in the same transaction, be it one that this completion has queued.',
       {
         schema: ref(CompletedRequest),
         body: ref(CompleteExecutionRequest),

@@ -74,6 +74,7 @@ function queueOf(
   if (asked === null) return null
   const ready = asked.tools.flatMap((tool_id) => queue(tool_id, asked))
   return {
+    tools: asked.tools,
     ready: ready.map((place) => ({
       ...place,
       request: () => getRequest(place.execution_request_id)!, // it was just found
