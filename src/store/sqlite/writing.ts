@@ -1,4 +1,5 @@
 import type { Change, Decision, Scope } from '../../domain/decision.ts'
+import { LedgerError } from '../../domain/error.ts'
 import { writeDispatch } from './dispatch.ts'
 import { writeRouter } from './router.ts'
 import type { Tables } from './tables.ts'
@@ -27,10 +28,16 @@ export function* writing<T>(tables: Tables, { claim }: Scope, decision: Decision
   return result
 }
 
+/** @throws Error for a refusal that comes now: the group would commit it with what was written before it */
 export function atOnce<T>(steps: Generator<void, T>): T {
-  for (;;) {
-    const step = steps.next()
-    if (step.done === true) return step.value
+  try {
+    for (;;) {
+      const step = steps.next()
+      if (step.done === true) return step.value
+    }
+  } catch (error) {
+    if (error instanceof LedgerError) throw new Error('refused after the first write', { cause: error })
+    throw error
   }
 }
 

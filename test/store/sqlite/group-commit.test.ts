@@ -7,6 +7,7 @@ import { createRun } from '../../../src/domain/run.ts'
 import type { CommittedGroup, Store } from '../../../src/store/store.ts'
 import { NO_ID, RUN_BODY, aStep } from '../../support/builders.ts'
 import { ANYBODY, given, givens } from '../../support/given.ts'
+import { LedgerError } from '../../../src/domain/error.ts'
 import { refusalOf } from '../../support/refusal.ts'
 import { dumpOf, expectSound, ledgerOf, openFileStore, openMemoryStore } from '../../support/store.ts'
 
@@ -289,6 +290,21 @@ describe('a write that breaks', () => {
     expect(outcomes.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'rejected'])
     expect(outcomes[2]).toMatchObject({ reason: { code: 'transition_refused' } })
     await expectSound(store, run_id)
+  })
+
+  it('does so with a refusal, too, that comes after its first write', async () => {
+    const { db, ledger, store } = opened()
+    const next = givens({ start: '2026-02-01T00:00:00.000Z' })
+    const late = write(store, (before) => ({
+      ...createRun(before, next(), RUN_BODY, null),
+      result: () => {
+        throw new LedgerError('transition_refused', 'too late')
+      },
+    }))
+    const [first, second] = await Promise.allSettled([ledger.createRun(), late])
+    expect(first.status).toBe('fulfilled')
+    expect(second).toMatchObject({ reason: { message: 'refused after the first write' } })
+    expect(dumpOf(db)['runs']).toHaveLength(1)
   })
 
   it('does so before anything was written, too', async () => {
