@@ -70,7 +70,7 @@ export async function buildApp(options: AppOptions): Promise<App> {
     },
     return503OnClosing: false, // the gate does, with a problem
     forceCloseConnections: 'idle',
-    schemaController: { compilersFactory: { buildValidator: buildValidator() as never } },
+    schemaController: { compilersFactory: { buildValidator: buildValidator as never } },
     frameworkErrors: (error, request, reply) => {
       answerError(error, request, reply)
       noteBelow({ ...below, http_request_id: request.id }, reply.statusCode, request)

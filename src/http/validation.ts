@@ -40,17 +40,17 @@ const ajvOptions = { allErrors: true, allowUnionTypes: true, useDefaults: false,
 const forBodies = { customOptions: { ...ajvOptions, coerceTypes: false }, plugins } as const
 const forTexts = { customOptions: { ...ajvOptions, coerceTypes: 'array' }, plugins } as const
 
+// Fastify asks anew for every route, and each answer would be looked up by the text of all schemas. Those are the same in
+// every app of a process.
+let compile: FastifySchemaCompiler<unknown> | undefined
+
 /**
  * Two compilers, over the schemas that were added before the routes: text that comes in a path, a query or a header
  * must be turned into numbers and lists; a body has types of its own, and `"5"` for 5 there is a fault of the client
  * that must not go unseen.
  */
-export function buildValidator() {
-  // Fastify asks anew for every route, and each answer would be looked up by the text of all schemas.
-  let compile: FastifySchemaCompiler<unknown> | undefined
-  return (externalSchemas: never, _options: unknown): FastifySchemaCompiler<unknown> =>
-    (compile ??= compilerOver(externalSchemas))
-}
+export const buildValidator = (externalSchemas: never): FastifySchemaCompiler<unknown> =>
+  (compile ??= compilerOver(externalSchemas))
 
 function compilerOver(externalSchemas: never): FastifySchemaCompiler<unknown> {
   const ofBodies = AjvCompiler()(externalSchemas, forBodies)

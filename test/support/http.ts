@@ -87,8 +87,7 @@ export async function openTestApp(options: TestAppOptions = {}): Promise<TestApp
   const { app, db, store, orchestrator, time, logs, draining } = await assemble(options)
   await app.listen({ port: 0, host: '127.0.0.1' })
   const { port } = app.server.address() as AddressInfo // a TCP server that listens has one
-  const document: Document = JSON.parse(JSON.stringify(app.swagger()))
-  const { hold } = promisesOf(document)
+  const { document, hold } = (contract ??= contractOf(app))
   const writes = db.prepare<[], number>('SELECT total_changes()').pluck()
   let stopAlarm = () => {}
   logs.length = 0
@@ -123,6 +122,14 @@ export async function openTestApp(options: TestAppOptions = {}): Promise<TestApp
       if (db.open) await store.close()
     },
   }
+}
+
+/** What the apps of a test file promise: all of them the same, and to read it anew takes as long as to build an app. */
+let contract: ReturnType<typeof contractOf> | undefined
+
+function contractOf(app: App) {
+  const document: Document = JSON.parse(JSON.stringify(app.swagger()))
+  return { document, hold: promisesOf(document).hold }
 }
 
 /** All parts of a test app, before it listens. */
