@@ -14,6 +14,7 @@ const MAY_IMPORT: Record<string, readonly string[] | 'anything'> = {
   contract: ['@sinclair/typebox'],
   domain: ['contract/', 'node:crypto', 'canonicalize', 'picomatch'],
   clock: [],
+  directory: ['node:fs', 'node:path'],
   entropy: ['node:crypto', 'ulid'],
   exit: [],
   keys: ['type:config/settings.ts', 'node:crypto'],
@@ -33,6 +34,7 @@ const MAY_IMPORT: Record<string, readonly string[] | 'anything'> = {
   store: [
     'domain/',
     'contract/',
+    'directory.ts',
     'better-sqlite3',
     'ulid',
     'node:crypto',
@@ -104,6 +106,7 @@ const MAY_IMPORT: Record<string, readonly string[] | 'anything'> = {
   worker: [
     'client/',
     'contract/',
+    'directory.ts',
     'exit.ts',
     'yaml',
     'node:child_process',

@@ -1,6 +1,7 @@
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { ClaimedRequest } from '../contract/dispatch.ts'
+import { makeDirectory } from '../directory.ts'
 import { filledArgv } from './argv.ts'
 import { type Program, startProgram } from './executor.ts'
 import { type Latest, type Output, createLatest, createOutput } from './output.ts'
@@ -71,7 +72,7 @@ interface Files {
 /** A directory of its own for each attempt, for the owner alone. The lease token is in none of its files. */
 function attemptFiles({ execution_request, step_attempt }: ClaimedRequest, data_dir: string): Files {
   const directory = join(attemptsIn(data_dir), step_attempt.step_attempt_id)
-  mkdirSync(directory, { recursive: true, mode: 0o700 })
+  makeDirectory(directory)
   const inDirectory = (name: string) => join(directory, name)
   const own = { mode: 0o600 }
   const latest = createLatest()

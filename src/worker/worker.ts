@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto'
-import { mkdirSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { type Answer, Refused, Unanswered } from '../client/connection.ts'
 import { persist } from '../client/patience.ts'
 import type { ClaimResult, ClaimedRequest } from '../contract/dispatch.ts'
+import { makeDirectory } from '../directory.ts'
 import { EXIT, ExitError } from '../exit.ts'
 import type { Attempt } from './attempt.ts'
 import { checkedClaim } from './checked.ts'
@@ -50,7 +50,7 @@ const WAIT_SECONDS = 30
 /** @throws ExitError 73 where its directory cannot be made */
 export function startWorker(options: WorkerOptions): Worker {
   const data_dir = resolve(options.data_dir)
-  makeDirectory(data_dir)
+  makeOwn(data_dir)
   const client = createClient(options)
   const running = new Set<Running>()
   const stopping = new AbortController()
@@ -89,9 +89,9 @@ export function startWorker(options: WorkerOptions): Worker {
   }
 }
 
-function makeDirectory(path: string): void {
+function makeOwn(path: string): void {
   try {
-    mkdirSync(path, { recursive: true, mode: 0o700 })
+    makeDirectory(path)
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
     throw new ExitError(EXIT.cannot_create, `The data directory ${path} cannot be made: ${code}.`)

@@ -1,6 +1,7 @@
-import { existsSync, mkdirSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
+import { makeDirectory } from '../../directory.ts'
 import type { Store } from '../store.ts'
 import { type Anchor, anchorFile, keepAnchor, lostTail, readAnchor } from './anchor.ts'
 import { type Connection, openWriter, requireFullSync, requireSound } from './connection.ts'
@@ -33,7 +34,7 @@ export interface OpenedStore {
  */
 export async function openStore(options: OpenOptions): Promise<OpenedStore> {
   const { data_dir, migrations, now, accept_loss, ...rest } = options
-  mkdirSync(data_dir, { recursive: true, mode: 0o700 })
+  makeDirectory(data_dir)
   const lock = holdDirectory(data_dir)
   try {
     const { db, migrated } = await openMigrated(databaseFile(data_dir), migrations, now)

@@ -1,0 +1,20 @@
+import { existsSync, mkdirSync, statSync } from 'node:fs'
+import { dirname } from 'node:path'
+
+/**
+ * Makes a directory, with those above it, for its owner alone; one that is there is left as it is. Node's own `recursive`
+ * tries for ever where a file system refuses with ENOENT, as /proc and automounters do.
+ * @throws ErrnoException what mkdir says
+ */
+export function makeDirectory(path: string): void {
+  try {
+    mkdirSync(path, { mode: 0o700 })
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    if (code === 'EEXIST' && statSync(path).isDirectory()) return
+    const above = dirname(path)
+    if (code !== 'ENOENT' || existsSync(above)) throw error
+    makeDirectory(above)
+    makeDirectory(path)
+  }
+}
