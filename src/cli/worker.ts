@@ -26,7 +26,8 @@ The tools file says what each tool is on this machine. No shell reads it, and no
       timeout_seconds: 300
 In arguments, {prompt}, {prompt_file}, {working_directory} and {request_file} stand for what the request brings.
 
-The first SIGTERM or SIGINT claims no more and lets finish what runs; the second ends it at once.
+The first SIGTERM, SIGINT, SIGQUIT or SIGHUP claims no more and lets finish what runs; the second ends it at once,
+but for SIGHUP, which a terminal that closes may send twice.
 
 Examples:
   $ signalbox worker --tools examples/tools.yaml
@@ -101,8 +102,11 @@ async function work(flags: Flags): Promise<void> {
     log: screen.log,
   })
   process.on('exit', worker.killAll) // whatever ends this process, short of SIGKILL
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, worker.stop)
-  stdout.on('error', worker.stop) // who read the lines has gone
+  for (const signal of ['SIGTERM', 'SIGINT', 'SIGQUIT'] as const) process.on(signal, worker.stop)
+  // A terminal that closes says so more than once: its shell, the kernel, and then each line that nobody reads.
+  const leave = () => worker.isStopping() || worker.stop()
+  process.on('SIGHUP', leave)
+  stdout.on('error', leave)
   screen.log('info', 'working', { server: server.origin, name, tools: [...tools.keys()], concurrency })
   screen.show(worker.running)
   try {

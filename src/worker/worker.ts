@@ -40,6 +40,7 @@ export interface Worker {
   running: ReadonlySet<Running>
   /** Claims no more and lets finish what runs, for a while; the second time ends it at once. */
   stop(): void
+  isStopping(): boolean
   /** Kills what runs, without a word: for the very end of the process. */
   killAll(): void
 }
@@ -55,12 +56,13 @@ export function startWorker(options: WorkerOptions): Worker {
   const running = new Set<Running>()
   const stopping = new AbortController()
   const gaveUp = new AbortController()
+  const isStopping = () => stopping.signal.aborted
   const killAll = () => running.forEach(({ attempt }) => attempt.kill())
   const deps: SlotDeps = {
     ...options,
     client,
     data_dir,
-    isStopping: () => stopping.signal.aborted,
+    isStopping,
     gaveUp: gaveUp.signal,
     onRunning(claimed, attempt) {
       const one = { claimed, attempt }
@@ -76,9 +78,10 @@ export function startWorker(options: WorkerOptions): Worker {
   return {
     running,
     killAll,
+    isStopping,
     done: claimLoop(options, deps, stopping.signal).finally(() => clearTimeout(grace)),
     stop() {
-      if (stopping.signal.aborted) {
+      if (isStopping()) {
         giveUp()
         return killAll()
       }

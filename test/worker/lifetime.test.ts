@@ -155,7 +155,7 @@ describe('while a program runs', () => {
 })
 
 describe('a worker that is told to stop', () => {
-  it.each(['SIGTERM', 'SIGINT'] as const)(
+  it.each(['SIGTERM', 'SIGINT', 'SIGQUIT', 'SIGHUP'] as const)(
     '%s: finishes what runs, claims no more, ends with 0',
     async (signal) => {
       worker = await start()

@@ -61,6 +61,8 @@ export interface WorkerProcess {
   /** The first line with this message, and with these facts if they are given. */
   said(msg: string, facts?: Record<string, unknown>): Promise<Line>
   signal(name: NodeJS.Signals): void
+  /** Nobody reads what it says from now on. */
+  closeOutput(): void
   /** How it ended; it has been told to, or is about to by itself. */
   exit(): Promise<Exit>
   /** The most memory that it ever had. */
@@ -112,6 +114,7 @@ export function launchWorker(url: string, { tools, flags = [], env = {} }: Worke
     data_dir,
     ...linesOf(child),
     signal: (name) => void child.kill(name),
+    closeOutput: () => void child.stdout.destroy(),
     exit: () => within('the worker did not end', exited),
     peakBytes: () =>
       Number(/VmHWM:\s+(\d+) kB/.exec(readFileSync(`/proc/${child.pid}/status`, 'utf8'))![1]) * 1_024,
