@@ -18,3 +18,12 @@ export function makeDirectory(path: string): void {
     makeDirectory(path)
   }
 }
+
+/** Whether there is a directory, as far as can be seen: behind what may not be read, or leads in a circle, is none. */
+export function isDirectory(path: string): boolean {
+  try {
+    return statSync(path).isDirectory()
+  } catch {
+    return false
+  }
+}

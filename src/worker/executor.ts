@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { statSync } from 'node:fs'
 import { pause } from '../client/pause.ts'
+import { isDirectory } from '../directory.ts'
 import type { Output } from './output.ts'
 
 /** How a program came to its end; why it was ended is known to who ended it. */
@@ -74,8 +74,8 @@ function notStarted(end: NotStarted): Program {
 /** ENOENT is also what a missing working directory says. */
 function failedStart(error: unknown, cwd: string): NotStarted {
   const { code = 'UNKNOWN' } = error as NodeJS.ErrnoException
-  const isHere = statSync(cwd, { throwIfNoEntry: false })?.isDirectory() === true
-  return { kind: 'not_started', code, is_missing: isHere && (code === 'ENOENT' || code === 'EACCES') }
+  const is_missing = (code === 'ENOENT' || code === 'EACCES') && isDirectory(cwd)
+  return { kind: 'not_started', code, is_missing }
 }
 
 function endOf(child: ChildProcess, cwd: string): Promise<ProgramEnd> {

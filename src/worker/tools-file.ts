@@ -1,7 +1,8 @@
-import { readFileSync, statSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { parseDocument } from 'yaml'
 import { LIMITS } from '../contract/limits.ts'
+import { isDirectory } from '../directory.ts'
 import { EXIT, ExitError } from '../exit.ts'
 import { PLACEHOLDERS, placeholdersOf } from './argv.ts'
 
@@ -134,9 +135,7 @@ function directoryOf(path: unknown, base: string, place: string, complain: Compl
     return base
   }
   const directory = resolve(base, path)
-  if (statSync(directory, { throwIfNoEntry: false })?.isDirectory() !== true) {
-    complain(place, `is no directory: ${directory}`)
-  }
+  if (!isDirectory(directory)) complain(place, `is no directory that this worker can see: ${directory}`)
   return directory
 }
 

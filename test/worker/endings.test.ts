@@ -1,4 +1,4 @@
-import { readFileSync, statSync } from 'node:fs'
+import { readFileSync, rmSync, statSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { FILE_BYTES } from '../../src/worker/output.ts'
@@ -19,6 +19,8 @@ import {
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 })
 
 const NOTES = temporaryDirectory()
+/** Is there when the worker begins. */
+const VANISHING = temporaryDirectory()
 const note = (name: string) => join(NOTES, name)
 /** Writes the number of its process, as a line, into a file. */
 const saysPid = (name: string) =>
@@ -60,6 +62,7 @@ const TOOLS: ToolEntries = {
   broken: { argv: js(`process.stdout.write(Buffer.from([0x61, 0xff, 0x00, 0xc3, 0xa9, 0xe2, 0x82]))`) },
   rubbish: { argv: js(`process.stdout.write(Buffer.alloc(200000, 0xff))`) },
   closes: { argv: js(`fs.closeSync(1); fs.closeSync(2); setTimeout(() => process.exit(0), 50)`) },
+  vanished: { argv: ['true'], working_directory: VANISHING },
   option: { argv: ['echo', '{prompt}'] },
   echo: { argv: ['echo', '--', '{prompt}'] },
 }
@@ -156,6 +159,15 @@ describe('a program that fails', () => {
   it('is not started where the prompt is too long for an argument', async () => {
     const { attempt } = await outcome(server, worker, 'echo', { prompt: 'x'.repeat(200_000) })
     expect(attempt).toMatchObject({ error_class: 'not_started', error_code: 'E2BIG' })
+  })
+
+  it('is not started where its directory leads in a circle, and nothing else ends with that', async () => {
+    rmSync(VANISHING, { recursive: true })
+    symlinkSync(VANISHING, VANISHING)
+    const { attempt } = await outcome(server, worker, 'vanished')
+    expect(attempt).toMatchObject({ error_class: 'not_started', error_code: 'ELOOP' })
+    const { request } = await outcome(server, worker, 'echo')
+    expect(request.state).toBe('succeeded')
   })
 
   it.each(['slow', 'deaf'])('%s is gone when it is reported', async (name) => {

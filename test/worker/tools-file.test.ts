@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from 'node:fs'
+import { readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
 import { filledArgv, isPromptAnOption } from '../../src/worker/argv.ts'
@@ -87,6 +87,14 @@ describe('a tools file', () => {
   ])('%j is refused', (text, fault) => {
     expect(() => readToolsFile(written(text))).toThrow(
       expect.objectContaining({ exit_code: 78, message: expect.stringContaining(fault) }) as Error,
+    )
+  })
+
+  it('names a directory that cannot be looked at beside its other faults', () => {
+    const file = written('tools: { a: { argv: [x], working_directory: loop }, b: { argv: [] } }')
+    symlinkSync('loop', join(dirname(file), 'loop'))
+    expect(() => readToolsFile(file)).toThrow(
+      /tools\.yaml is refused:\n.*tools\.a\.working_directory is no .*\n.*tools\.b\.argv /,
     )
   })
 
