@@ -65,9 +65,15 @@ function parsed(file: string): unknown {
   }
   const document = parseDocument(text, { uniqueKeys: true, stringKeys: true, logLevel: 'error' })
   const [fault] = [...document.errors, ...document.warnings]
-  if (fault === undefined) return document.toJS()
-  const [said = ''] = fault.message.split('\n')
-  throw new ExitError(EXIT.config, `${file} is not YAML: ${said.replace(/:$/, '.')}`)
+  const [said = ''] = fault?.message.split('\n') ?? []
+  if (fault !== undefined) throw new ExitError(EXIT.config, `${file} is not YAML: ${said.replace(/:$/, '.')}`)
+  try {
+    return document.toJS()
+  } catch (error) {
+    // Aliases are looked up here only, and a glob without quotes is one.
+    const advice = 'Quote a text that begins with *, as in "*.ts".'
+    throw new ExitError(EXIT.config, `${file} is refused: ${(error as Error).message}. ${advice}`)
+  }
 }
 
 const isMapping = (value: unknown): value is Mapping =>

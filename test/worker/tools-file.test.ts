@@ -84,6 +84,8 @@ describe('a tools file', () => {
     ['tools: { a: { argv: [x] }, a: { argv: [y] } }', 'is not YAML: Map keys must be unique'],
     ['tools: {', 'is not YAML'],
     ['tools: !!js/function x', 'is not YAML: Unresolved tag'],
+    ['tools: { a: { argv: [ls, *.ts] } }', 'tools.yaml is refused: Unresolved alias'],
+    ['tools: { a: { argv: [ls, *.ts] } }', ': .ts. Quote a text that begins with *, as in "*.ts".'],
   ])('%j is refused', (text, fault) => {
     expect(() => readToolsFile(written(text))).toThrow(
       expect.objectContaining({ exit_code: 78, message: expect.stringContaining(fault) }) as Error,
