@@ -49,10 +49,8 @@ export function startAttempt({ claimed, tool, data_dir, env }: AttemptOptions): 
   })
   const timeout_ms = timeoutOf(tool, request.routing.timeout_seconds)
   const control = controlOf(program, timeout_ms)
-  const ended = program.ended.then((end) => {
-    control.close()
-    files.stdout.close()
-    files.stderr.close()
+  const close = () => [control, files.stdout, files.stderr].forEach((one) => one.close())
+  const ended = program.ended.finally(close).then((end) => {
     const { stdout, stderr, logs_path } = files
     const cause = control.cause()
     return { lease_token, end, cause, stdout, stderr, logs_path, timeout_ms, program: argv[0] ?? '' }
@@ -82,9 +80,18 @@ function attemptFiles({ execution_request, step_attempt }: ClaimedRequest, data_
     prompt_file: inDirectory('prompt.txt'),
     request_file: inDirectory('request.json'),
     logs_path: directory,
-    stdout: createOutput(inDirectory('stdout.log'), { latest }),
-    stderr: createOutput(inDirectory('stderr.log'), { latest }),
+    ...outputsIn(inDirectory, latest),
     latest,
+  }
+}
+
+function outputsIn(inDirectory: (name: string) => string, latest: Latest): Pick<Files, 'stdout' | 'stderr'> {
+  const stdout = createOutput(inDirectory('stdout.log'), { latest })
+  try {
+    return { stdout, stderr: createOutput(inDirectory('stderr.log'), { latest }) }
+  } catch (error) {
+    stdout.close() // where descriptors are short, one that is lost is never found again
+    throw error
   }
 }
 

@@ -90,10 +90,13 @@ function endOf(child: ChildProcess, cwd: string): Promise<ProgramEnd> {
   })
 }
 
+/** Undefined where there were no descriptors left to make one, which its type does not say. */
+type Pipe = ChildProcess['stdout'] | undefined
+
 /** All that has come through the pipe is taken. */
-function drained(pipe: NodeJS.ReadableStream | null, output: Output): Promise<void> {
+function drained(pipe: Pipe, output: Output): Promise<void> {
   return new Promise((resolve) => {
-    if (pipe === null) return resolve()
+    if (pipe == null) return resolve()
     pipe.on('data', (chunk: Buffer) => output.take(chunk))
     pipe.once('close', () => resolve())
     pipe.on('error', () => {}) // a pipe that breaks is closed as well
