@@ -44,8 +44,12 @@ export function createOutput(file: string, { latest, file_bytes = FILE_BYTES }: 
   const write = (chunk: Buffer): void => {
     const part = chunk.subarray(0, file_bytes - written)
     try {
-      writeWhole(descriptor, part)
-      written += part.length
+      // A disk that fills takes the beginning of a part, and refuses the rest.
+      for (let done = 0; done < part.length;) {
+        const more = writeSync(descriptor, part, done)
+        done += more
+        written += more
+      }
     } catch {
       isFull = true // the disk: the program goes on, and what is missing is counted
     }
@@ -63,10 +67,6 @@ export function createOutput(file: string, { latest, file_bytes = FILE_BYTES }: 
       closeSync(descriptor)
     },
   }
-}
-
-function writeWhole(descriptor: number, bytes: Buffer): void {
-  for (let done = 0; done < bytes.length;) done += writeSync(descriptor, bytes, done)
 }
 
 /** The end of a stream in a ring that is allocated once: what is loud makes no garbage. */

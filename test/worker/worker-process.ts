@@ -73,6 +73,8 @@ export interface WorkerFlags {
   tools: ToolEntries
   flags?: string[]
   env?: Record<string, string>
+  /** A command that ends by exec-ing what follows it, so that its process becomes the worker. */
+  through?: readonly string[]
 }
 
 export async function startWorker(server: ServerProcess, options: WorkerFlags): Promise<WorkerProcess> {
@@ -82,7 +84,10 @@ export async function startWorker(server: ServerProcess, options: WorkerFlags): 
 }
 
 /** Not waiting for it to say that it works. */
-export function launchWorker(url: string, { tools, flags = [], env = {} }: WorkerFlags): WorkerProcess {
+export function launchWorker(
+  url: string,
+  { tools, flags = [], env = {}, through = [] }: WorkerFlags,
+): WorkerProcess {
   const directory = temporaryDirectory()
   const file = join(directory, 'tools.yaml')
   const data_dir = join(directory, 'worker-data')
@@ -99,7 +104,8 @@ export function launchWorker(url: string, { tools, flags = [], env = {} }: Worke
     'tester',
     ...flags,
   ]
-  const child = spawn(process.execPath, [join(ROOT, 'src/cli.ts'), ...args], {
+  const [program = '', ...rest] = [...through, process.execPath, join(ROOT, 'src/cli.ts'), ...args]
+  const child = spawn(program, rest, {
     cwd: tmpdir(),
     env: { PATH: process.env['PATH'], HOME: directory, ...env },
     stdio: ['ignore', 'pipe', 'inherit'],
