@@ -18,8 +18,8 @@ export interface SlotDeps {
   lease_seconds: number
   env: NodeJS.ProcessEnv
   log: Log
-  /** Whether to take no more. */
-  isStopping: () => boolean
+  /** Fires when the worker takes no more. */
+  stopping: AbortSignal
   /** Fires when the worker waits for nothing any more. */
   gaveUp: AbortSignal
   /** Tells what runs; the function that it returns tells that it has ended. */
@@ -46,6 +46,7 @@ const named = ({ execution_request, step_attempt }: ClaimedRequest) => ({
 })
 
 async function attemptOne(claimed: ClaimedRequest, deps: SlotDeps): Promise<ClaimedRequest | null> {
+  if (deps.stopping.aborted) return giveBack(claimed, deps) // it may have been told to while the claim was looked at
   const { execution_request: request } = claimed
   const tool = deps.tools.get(request.assignment?.tool_id ?? '')
   if (tool === undefined) return refuse(claimed, 'the tools file of this worker does not have the tool', deps)
@@ -109,7 +110,7 @@ async function reported(
 ): Promise<Answer<CompletedRequest> | null> {
   const { request_id } = claimed.execution_request
   const { client, log } = deps
-  const claim_next = !deps.isStopping() // decided once: a repeat has to be the same request
+  const claim_next = !deps.stopping.aborted // decided once: a repeat has to be the same request
   try {
     const answer = await patiently(claimed, deps, () =>
       report.call === 'complete'
@@ -141,18 +142,23 @@ async function nextOf(
 ): Promise<ClaimedRequest | null> {
   if (body.next === null) return null
   const next = checkedClaim(body.next)
-  if (deps.isStopping()) return giveBack(next, deps)
   return !is_replay || (await isStillOurs(next, deps)) ? next : null
 }
 
-/** A claim that comes out of a repeated answer may be old, its lease over and the work somebody else's. */
+/**
+ * A claim that comes out of a repeated answer may be old, its lease over and the work somebody else's. A worker that
+ * stops takes it for its own: it gives it back, and the server refuses that where it is not.
+ */
 export async function isStillOurs({ execution_request, lease_token }: ClaimedRequest, deps: SlotDeps) {
-  const { client, gaveUp: signal } = deps
-  const { body } = await persist(() => client.heartbeat(execution_request.request_id, { lease_token }), {
-    signal,
-    onFailure: () => {},
-  })
-  return !body.lease_lost
+  const { client, stopping: signal } = deps
+  const ask = () => client.heartbeat(execution_request.request_id, { lease_token }, { signal })
+  try {
+    const { body } = await persist(ask, { signal, onFailure: () => {} })
+    return !body.lease_lost
+  } catch (error) {
+    if (error instanceof Unanswered) return true
+    throw error
+  }
 }
 
 /** How long the last word of a worker that stops may take. */

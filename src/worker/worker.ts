@@ -62,7 +62,7 @@ export function startWorker(options: WorkerOptions): Worker {
     ...options,
     client,
     data_dir,
-    isStopping,
+    stopping: stopping.signal,
     gaveUp: gaveUp.signal,
     onRunning(claimed, attempt) {
       const one = { claimed, attempt }
@@ -79,7 +79,7 @@ export function startWorker(options: WorkerOptions): Worker {
     running,
     killAll,
     isStopping,
-    done: claimLoop(options, deps, stopping.signal).finally(() => clearTimeout(grace)),
+    done: claimLoop(options, deps).finally(() => clearTimeout(grace)),
     stop() {
       if (isStopping()) {
         giveUp()
@@ -102,7 +102,8 @@ function makeOwn(path: string): void {
 }
 
 /** Fills free slots until it is stopped, then waits for those that are busy. */
-async function claimLoop(options: WorkerOptions, deps: SlotDeps, stopping: AbortSignal): Promise<void> {
+async function claimLoop(options: WorkerOptions, deps: SlotDeps): Promise<void> {
+  const { stopping } = deps
   const busy = new Set<Promise<void>>()
   const stopped = firing(stopping)
   const fill = (claimed: ClaimedRequest): void => {
@@ -116,7 +117,7 @@ async function claimLoop(options: WorkerOptions, deps: SlotDeps, stopping: Abort
         await Promise.race([...busy, stopped])
         continue
       }
-      const items = await claim(options, deps, { free, stopping })
+      const items = await claim(options, deps, free)
       items.forEach(fill)
       if (items.length > 0 || !options.until_idle) continue
       if (busy.size === 0) break
@@ -134,8 +135,9 @@ const firing = (signal: AbortSignal): Promise<void> =>
 async function claim(
   { name, tools, lease_seconds, until_idle, log }: WorkerOptions,
   deps: SlotDeps,
-  { free, stopping }: { free: number; stopping: AbortSignal },
+  free: number,
 ): Promise<ClaimedRequest[]> {
+  const { stopping } = deps
   const body = { worker_id: name, tools: [...tools.keys()], max: free, lease_seconds }
   const key = randomUUID()
   const wait_seconds = until_idle ? 0 : WAIT_SECONDS

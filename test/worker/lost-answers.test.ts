@@ -5,6 +5,7 @@ import { readdirSync } from 'node:fs'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { type ServerProcess, cleanUp } from '../support/process.ts'
 import {
+  type WorkerProcess,
   endWorkers,
   js,
   launchWorker,
@@ -127,6 +128,33 @@ describe('an answer that does not arrive', () => {
     const worker = launchWorker(slow.url, { tools: TOOLS })
     expect(await worker.exit()).toEqual({ code: 0, signal: null })
     expect(await read(server, request)).toMatchObject({ state: 'queued', attempts: 0, fence: 1 })
+  })
+})
+
+describe('a worker that is told to stop', () => {
+  const stopAndWait = async (signal: NodeJS.Signals = 'SIGTERM') => {
+    worker.signal(signal)
+    await worker.said('stopping')
+  }
+  let worker: WorkerProcess
+
+  it.each([
+    ['/claim', 1],
+    ['/complete', 2],
+  ])('while it looks at a repeated answer of %s starts nothing of it', async (operation, count) => {
+    let isLost = false
+    const slow = await through(async (path, body) => {
+      if (path.endsWith('/heartbeat')) await stopAndWait()
+      if (!path.split('?')[0]!.endsWith(operation) || body === '' || isLost) return body
+      isLost = true
+      return null
+    })
+    const requests = []
+    for (let i = 0; i < count; i++) requests.push(await submit(server, 'quick'))
+    worker = launchWorker(slow.url, { tools: TOOLS, flags: ['--lease-seconds', '30'] })
+    expect(await worker.exit()).toEqual({ code: 0, signal: null })
+    expect(worker.lines.filter(({ msg }) => msg === 'started')).toHaveLength(count - 1)
+    expect(await read(server, requests.at(-1)!)).toMatchObject({ state: 'queued', attempts: 0, fence: 1 })
   })
 })
 
