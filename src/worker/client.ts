@@ -18,12 +18,16 @@ export interface Client {
     asking: Asking & { key: string; wait_seconds: number },
   ): Promise<Answer<ClaimResult>>
   heartbeat(id: string, body: Heartbeat, asking?: Asking): Promise<Answer<HeartbeatResult>>
-  complete(id: string, body: CompleteExecutionRequest, claim_next: boolean): Promise<Answer<CompletedRequest>>
-  fail(id: string, body: FailExecutionRequest): Promise<unknown>
+  complete(
+    id: string,
+    body: CompleteExecutionRequest,
+    asking: Asking & { claim_next: boolean },
+  ): Promise<Answer<CompletedRequest>>
+  fail(id: string, body: FailExecutionRequest, asking?: Asking): Promise<unknown>
   /** Gives it back, for anybody. */
   release(id: string, body: ReleaseExecutionRequest, asking?: Asking): Promise<unknown>
   /** Gives it back, for others. */
-  reject(id: string, body: ReleaseExecutionRequest): Promise<unknown>
+  reject(id: string, body: ReleaseExecutionRequest, asking?: Asking): Promise<unknown>
 }
 
 /** How much longer than it may wait a claim may take. */
@@ -49,9 +53,10 @@ export function createClient(options: { server: URL; key: string | null }): Clie
       return { ...answer, body: answer.body ?? { items: [] } } // 204 where there was nothing to claim
     },
     heartbeat: (id, body, asking) => post(`/${id}/heartbeat`, body, asking),
-    complete: (id, body, claim_next) => post(`/${id}/complete${claim_next ? '?claim_next=true' : ''}`, body),
-    fail: (id, body) => post(`/${id}/fail`, body),
+    complete: (id, body, { claim_next, ...asking }) =>
+      post(`/${id}/complete${claim_next ? '?claim_next=true' : ''}`, body, asking),
+    fail: (id, body, asking) => post(`/${id}/fail`, body, asking),
     release: (id, body, asking) => post(`/${id}/release`, body, asking),
-    reject: (id, body) => post(`/${id}/reject`, body),
+    reject: (id, body, asking) => post(`/${id}/reject`, body, asking),
   }
 }

@@ -1,4 +1,4 @@
-import { type Answer, Refused, Unanswered } from '../client/connection.ts'
+import { type Answer, type Asking, Refused, Unanswered } from '../client/connection.ts'
 import { persist } from '../client/patience.ts'
 import type { ClaimedRequest, CompletedRequest } from '../contract/dispatch.ts'
 import { isPromptAnOption } from './argv.ts'
@@ -22,6 +22,8 @@ export interface SlotDeps {
   stopping: AbortSignal
   /** Fires when the worker waits for nothing any more. */
   gaveUp: AbortSignal
+  /** Fires a moment later, when no answer is waited for either. */
+  saidAll: AbortSignal
   /** Tells what runs; the function that it returns tells that it has ended. */
   onRunning: (claimed: ClaimedRequest, attempt: Attempt) => () => void
 }
@@ -112,10 +114,10 @@ async function reported(
   const { client, log } = deps
   const claim_next = !deps.stopping.aborted // decided once: a repeat has to be the same request
   try {
-    const answer = await patiently(claimed, deps, () =>
+    const answer = await patiently(claimed, deps, (asking) =>
       report.call === 'complete'
-        ? client.complete(request_id, report.body, claim_next)
-        : client.fail(request_id, report.body).then(() => null),
+        ? client.complete(request_id, report.body, { ...asking, claim_next })
+        : client.fail(request_id, report.body, asking).then(() => null),
     )
     const error_class = report.call === 'fail' ? report.body.error.class : null
     const next = answer?.body.next?.execution_request.request_id ?? null
@@ -129,8 +131,12 @@ async function reported(
 }
 
 /** Reports may be repeated: the token and the body name them, and the first answer comes again. */
-const patiently = <T>(claimed: ClaimedRequest, deps: SlotDeps, call: () => Promise<T>): Promise<T> =>
-  persist(call, {
+const patiently = <T>(
+  claimed: ClaimedRequest,
+  deps: SlotDeps,
+  call: (asking: Asking) => Promise<T>,
+): Promise<T> =>
+  persist(() => call({ signal: deps.saidAll }), {
     signal: deps.gaveUp,
     onFailure: ({ message }, failures) =>
       deps.log('warn', 'the report was not answered', { ...named(claimed), reason: message, failures }),
@@ -162,7 +168,7 @@ export async function isStillOurs({ execution_request, lease_token }: ClaimedReq
 }
 
 /** How long the last word of a worker that stops may take. */
-const LAST_WORD_MS = 2_000
+export const LAST_WORD_MS = 2_000
 
 export async function giveBack(claimed: ClaimedRequest, deps: SlotDeps): Promise<null> {
   const { request_id } = claimed.execution_request
@@ -181,7 +187,7 @@ async function refuse(claimed: ClaimedRequest, reason: string, deps: SlotDeps): 
   const { lease_token, execution_request } = claimed
   deps.log('warn', 'rejected', { ...named(claimed), reason })
   const body = { lease_token, reason }
-  await patiently(claimed, deps, () => deps.client.reject(execution_request.request_id, body))
+  await patiently(claimed, deps, (asking) => deps.client.reject(execution_request.request_id, body, asking))
   return null
 }
 

@@ -9,7 +9,7 @@ import type { Attempt } from './attempt.ts'
 import { checkedClaim } from './checked.ts'
 import { type Client, createClient } from './client.ts'
 import type { Log } from './log.ts'
-import { type SlotDeps, carryOut, giveBack, isStillOurs } from './slot.ts'
+import { LAST_WORD_MS, type SlotDeps, carryOut, giveBack, isStillOurs } from './slot.ts'
 import type { Tools } from './tools-file.ts'
 
 export interface WorkerOptions {
@@ -56,6 +56,7 @@ export function startWorker(options: WorkerOptions): Worker {
   const running = new Set<Running>()
   const stopping = new AbortController()
   const gaveUp = new AbortController()
+  const saidAll = new AbortController()
   const isStopping = () => stopping.signal.aborted
   const killAll = () => running.forEach(({ attempt }) => attempt.kill())
   const deps: SlotDeps = {
@@ -64,6 +65,7 @@ export function startWorker(options: WorkerOptions): Worker {
     data_dir,
     stopping: stopping.signal,
     gaveUp: gaveUp.signal,
+    saidAll: saidAll.signal,
     onRunning(claimed, attempt) {
       const one = { claimed, attempt }
       running.add(one)
@@ -72,6 +74,7 @@ export function startWorker(options: WorkerOptions): Worker {
   }
   const giveUp = (): void => {
     gaveUp.abort()
+    setTimeout(() => saidAll.abort(), LAST_WORD_MS).unref()
     running.forEach(({ attempt }) => attempt.end('stopped'))
   }
   let grace: NodeJS.Timeout | undefined

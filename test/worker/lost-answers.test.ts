@@ -156,6 +156,20 @@ describe('a worker that is told to stop', () => {
     expect(worker.lines.filter(({ msg }) => msg === 'started')).toHaveLength(count - 1)
     expect(await read(server, requests.at(-1)!)).toMatchObject({ state: 'queued', attempts: 0, fence: 1 })
   })
+
+  it('twice does not wait for the answer of a report', async () => {
+    const silent = await through((path, body) =>
+      path.includes('/complete') ? new Promise<never>(() => {}) : body,
+    )
+    await submit(server, 'quick')
+    worker = await startWorker(silent, { tools: TOOLS })
+    await worker.said('ended')
+    await stopAndWait()
+    const since = performance.now()
+    worker.signal('SIGINT')
+    expect(await worker.exit()).toEqual({ code: 0, signal: null })
+    expect(performance.now() - since).toBeLessThan(8_000) // an answer is waited for 15 s
+  })
 })
 
 describe('a server that means harm', () => {
