@@ -24,7 +24,7 @@ export const ToolCircuit = named(
       state: ref(CircuitState),
       reason: nullable(ref(CircuitReason), { description: 'Why it opened; null if it is closed.' }),
       failures_in_row: count(
-        'Failures without a success between them. Time-outs, cancellations and `invalid_request` do not count.',
+        'Failures without a success between them. Time-outs, cancellations, `invalid_request` and `worker_error` do not count.',
       ),
       opened_at: nullable(ref(Timestamp), { description: 'When it opened last; null if it is closed.' }),
       open_until: nullable(ref(Timestamp), {

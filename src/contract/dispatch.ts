@@ -198,7 +198,7 @@ export const RequestError = named(
     },
     {
       description:
-        'What went wrong. `invalid_request` and `canceled` are never tried again, `auth` only with another tool; `auth` and `rate_limited` open the circuit of the tool at once, `timeout` never does. Other classes are yours to name, such as `tool_error`.',
+        'What went wrong. `invalid_request` and `canceled` are never tried again, `auth` only with another tool; `auth` and `rate_limited` open the circuit of the tool at once, `timeout` and `worker_error`, the trouble of a worker and not of the tool, never do. Other classes are yours to name, such as `tool_error`.',
     },
   ),
 )

@@ -79,14 +79,16 @@ export type CircuitAttempt = Pick<StepAttempt, 'step_attempt_id' | 'state' | 'er
 }
 
 /**
- * What says nothing of whether a tool is broken: a request that was wrong, a change of mind, and slowness. An attempt
- * that runs out of time may have had too much to do, and a lease ends when its worker dies, whatever the tool.
+ * What says nothing of whether a tool is broken: a request that was wrong, a change of mind, slowness, and trouble of a
+ * worker's own. An attempt that runs out of time may have had too much to do, a lease ends when its worker dies, and a
+ * worker may have a full disk, whatever the tool.
  */
 const UNCOUNTED: ReadonlySet<string | null> = new Set([
   'invalid_request',
   'canceled',
   'timeout',
   'lease_expired',
+  'worker_error',
 ])
 
 /** The tool itself says that no other attempt will do better for now. */

@@ -1,10 +1,12 @@
 import { type Answer, type Asking, Refused, Unanswered } from '../client/connection.ts'
 import { persist } from '../client/patience.ts'
 import type { ClaimedRequest, CompletedRequest } from '../contract/dispatch.ts'
+import { LIMITS } from '../contract/limits.ts'
 import { isPromptAnOption } from './argv.ts'
 import { type Attempt, startAttempt } from './attempt.ts'
 import { checkedClaim } from './checked.ts'
 import type { Client } from './client.ts'
+import type { Health } from './health.ts'
 import { keepLease } from './lease-keeper.ts'
 import type { Log } from './log.ts'
 import { type Facts, type Report, reportOf } from './report.ts'
@@ -18,6 +20,7 @@ export interface SlotDeps {
   lease_seconds: number
   env: NodeJS.ProcessEnv
   log: Log
+  health: Health
   /** Fires when the worker takes no more. */
   stopping: AbortSignal
   /** Fires when the worker waits for nothing any more. */
@@ -79,8 +82,9 @@ async function attemptOne(claimed: ClaimedRequest, deps: SlotDeps): Promise<Clai
   }
 }
 
-function started(claimed: ClaimedRequest, tool: Tool, { data_dir, env, log }: SlotDeps): Attempt {
+function started(claimed: ClaimedRequest, tool: Tool, { data_dir, env, log, health }: SlotDeps): Attempt {
   const attempt = startAttempt({ claimed, tool, data_dir, env })
+  health.kept()
   log('info', 'started', { ...named(claimed), step_attempt_id: claimed.step_attempt.step_attempt_id })
   return attempt
 }
@@ -112,7 +116,7 @@ async function reported(
 ): Promise<Answer<CompletedRequest> | null> {
   const { request_id } = claimed.execution_request
   const { client, log } = deps
-  const claim_next = !deps.stopping.aborted // decided once: a repeat has to be the same request
+  const claim_next = !deps.stopping.aborted && deps.health.isWell() // decided once: a repeat has to be the same request
   try {
     const answer = await patiently(claimed, deps, (asking) =>
       report.call === 'complete'
@@ -197,9 +201,11 @@ const OPTION =
 const refusePrompt = (claimed: ClaimedRequest, deps: SlotDeps) =>
   failed(claimed, { class: 'invalid_request', code: 'prompt_is_option', message: OPTION }, deps)
 
-/** What is wrong is here: its files cannot be made. */
-const failHere = (claimed: ClaimedRequest, { message }: Error, deps: SlotDeps) =>
-  failed(claimed, { class: 'worker_error', message: `This worker cannot keep its files: ${message}` }, deps)
+/** What is wrong is here, and says nothing of the tool or the request: others may do it, and it has lost no attempt. */
+function failHere(claimed: ClaimedRequest, { message }: Error, deps: SlotDeps): Promise<null> {
+  deps.health.failed()
+  return refuse(claimed, `this worker cannot keep its files: ${message}`.slice(0, LIMITS.reason_length), deps)
+}
 
 async function failed(
   claimed: ClaimedRequest,

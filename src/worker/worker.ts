@@ -8,6 +8,7 @@ import { EXIT, ExitError } from '../exit.ts'
 import type { Attempt } from './attempt.ts'
 import { checkedClaim } from './checked.ts'
 import { type Client, createClient } from './client.ts'
+import { createHealth } from './health.ts'
 import type { Log } from './log.ts'
 import { LAST_WORD_MS, type SlotDeps, carryOut, giveBack, isStillOurs } from './slot.ts'
 import type { Tools } from './tools-file.ts'
@@ -63,6 +64,7 @@ export function startWorker(options: WorkerOptions): Worker {
     ...options,
     client,
     data_dir,
+    health: createHealth(data_dir),
     stopping: stopping.signal,
     gaveUp: gaveUp.signal,
     saidAll: saidAll.signal,
@@ -106,7 +108,7 @@ function makeOwn(path: string): void {
 
 /** Fills free slots until it is stopped, then waits for those that are busy. */
 async function claimLoop(options: WorkerOptions, deps: SlotDeps): Promise<void> {
-  const { stopping } = deps
+  const { stopping, health } = deps
   const busy = new Set<Promise<void>>()
   const stopped = firing(stopping)
   const fill = (claimed: ClaimedRequest): void => {
@@ -120,7 +122,9 @@ async function claimLoop(options: WorkerOptions, deps: SlotDeps): Promise<void> 
         await Promise.race([...busy, stopped])
         continue
       }
-      const items = await claim(options, deps, free)
+      if (!health.isWell() && !(await recovers(options, deps))) continue
+      // The first after a fault shows whether it is over, so it is alone.
+      const items = await claim(options, deps, health.isWell() ? free : 1)
       items.forEach(fill)
       if (items.length > 0 || !options.until_idle) continue
       if (busy.size === 0) break
@@ -128,6 +132,19 @@ async function claimLoop(options: WorkerOptions, deps: SlotDeps): Promise<void> 
     }
   } finally {
     await Promise.all(busy)
+  }
+}
+
+/** @throws ExitError 73 where nobody waits for it */
+async function recovers({ until_idle, data_dir, log }: WorkerOptions, deps: SlotDeps): Promise<boolean> {
+  try {
+    await deps.health.recover(deps.stopping)
+    return !deps.stopping.aborted
+  } catch (error) {
+    const reason = (error as Error).message
+    if (until_idle) throw new ExitError(EXIT.cannot_create, `Nothing can be kept in ${data_dir}: ${reason}.`)
+    log('warn', 'claims nothing while it cannot keep files', { reason })
+    return false
   }
 }
 

@@ -67,10 +67,13 @@ describe('a closed circuit', () => {
     expect(circuitOf(endings)).toMatchObject({ state: 'closed', failures_in_row: 4 })
   })
 
-  it.each(['invalid_request', 'canceled', 'timeout', 'lease_expired'])('does not count %s', (error_class) => {
-    const counted = circuitOf([...times(4, 'tool_error')])
-    expect(circuitOf(times(50, error_class), { from: counted })).toEqual(counted)
-  })
+  it.each(['invalid_request', 'canceled', 'timeout', 'lease_expired', 'worker_error'])(
+    'does not count %s',
+    (error_class) => {
+      const counted = circuitOf([...times(4, 'tool_error')])
+      expect(circuitOf(times(50, error_class), { from: counted })).toEqual(counted)
+    },
+  )
 
   it('does not count what was canceled', () => {
     const ending = { at: 9, state: 'canceled', error_class: 'tool_error' } as const
