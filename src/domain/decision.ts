@@ -137,8 +137,8 @@ export interface Scope extends PlanScope {
   queue?: QueueScope
   /** Also who may take over from the tool of that request. */
   fallback?: boolean
-  /** Also what is around that request. */
-  surroundings?: boolean
+  /** Also what is around that request, as it is at this time. */
+  surroundings?: Pick<QueueScope, 'now'>
   /** Also what the worker of that lease could be given next. */
   next?: Pick<QueueScope, 'now' | 'projects'>
   /** Also the newest attempt at this place of the run, or at that of `step_attempt_id`. */

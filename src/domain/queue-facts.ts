@@ -36,6 +36,7 @@ export interface Surroundings {
   tool: QueueTool
   /** The first leases of the tool. */
   holders: readonly Lease[]
+  /** How many requests of the tool come first of those that a worker could be given now. */
   ahead: number
   /** The worker that was last seen of those that asked for the tool. */
   asked: Pick<WorkerBook, 'worker_id' | 'last_seen_at'> | null

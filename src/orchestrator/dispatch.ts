@@ -63,7 +63,7 @@ export const dispatchCases = (parts: Parts): DispatchCases => ({
   ...leaseCases(parts),
   diagnoseExecutionRequest(caller, execution_request_id) {
     const { now } = parts.givenFor({ ...OWN_CALL, caller })
-    const scope = { execution_request_id, lease: true, surroundings: true, obstacles: true }
+    const scope = { execution_request_id, lease: true, surroundings: { now }, obstacles: true }
     return parts.store.view(scope, (before) => diagnose(before, { now, caller }))
   },
   sweep: sweeper(parts),

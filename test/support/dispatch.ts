@@ -242,8 +242,9 @@ export class Desk {
 
   /** Why nothing is happening with it. */
   diagnosis({ request_id: execution_request_id }: Pick<ExecutionRequest, 'request_id'>) {
-    const scope = { execution_request_id, lease: true, surroundings: true, obstacles: true }
-    return this.store.view(scope, (before) => diagnose(before, { now: this.now, caller: ANYBODY }))
+    const { now } = this
+    const scope = { execution_request_id, lease: true, surroundings: { now }, obstacles: true }
+    return this.store.view(scope, (before) => diagnose(before, { now, caller: ANYBODY }))
   }
 
   /** What the sweep does for what waits for a tool whose circuit has opened. */

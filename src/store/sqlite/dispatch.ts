@@ -56,7 +56,8 @@ export function loadDispatch(
     lease,
     worker,
     queue: queueOf(tables, queue ?? nextFor(scope, lease, worker), beside),
-    surroundings: scope.surroundings === true ? surroundingsOf(tables, request, beside) : null,
+    surroundings:
+      scope.surroundings === undefined ? null : surroundingsOf(tables, scope.surroundings, request, beside),
   }
 }
 
@@ -100,6 +101,7 @@ const toolNow = (
 
 function surroundingsOf(
   { leases, workers, ahead }: DispatchTables,
+  { now }: Pick<QueueScope, 'now'>,
   request: ExecutionRequest | null,
   { activeRouter, getTool }: Beside,
 ): Surroundings | null {
@@ -108,7 +110,7 @@ function surroundingsOf(
   return {
     tool: toolNow(tool_id, activeRouter(), { leases, getTool }),
     holders: leases.ofTool(tool_id, LIMITS.listed_ids),
-    ahead: ahead(request, tool_id),
+    ahead: ahead(request, tool_id, now),
     asked: workers.askedFor(tool_id),
   }
 }
@@ -119,13 +121,16 @@ type Ready = Omit<ReadyRequest, 'request' | 'book'>
 const decodeReady = ([execution_request_id, run_id, tool_id, priority_rank]: Row): Ready =>
   ({ execution_request_id, run_id, tool_id, priority_rank }) as Ready
 
+/** What is in the queue of a tool, neither too early nor too late. A diagnosis must count what a claim would find. */
+const READY = `state = 'queued' AND tool_id = +? AND available_at <= ?
+       AND (queue_expires_at IS NULL OR queue_expires_at > ?)`
+
 /** The places of the first requests that a worker could be given for one tool, in the order of the queue. */
 function queueReader(db: Connection) {
   const first = prepareRaw(
     db,
     `SELECT execution_request_id, run_id, tool_id, priority_rank FROM execution_requests
-     WHERE state = 'queued' AND tool_id = +? AND available_at <= ?
-       AND (queue_expires_at IS NULL OR queue_expires_at > ?)
+     WHERE ${READY}
        AND (rejected_by = '[]' OR NOT EXISTS (SELECT 1 FROM json_each(rejected_by) WHERE value = ?))
        AND (? IS NULL OR project_id IN (SELECT value FROM json_each(?)))
      ORDER BY priority_rank, execution_request_id LIMIT ? + 0`,
@@ -146,18 +151,18 @@ function queuedReader(db: Connection) {
   return (tool_id: string, now: string): boolean => one.get([tool_id, now]) !== undefined
 }
 
-/** How many requests of the tool come before one, as far as they are counted. */
+/** How many requests of the tool that a worker could be given now come before one, as far as they are counted. */
 function aheadReader(db: Connection) {
   const count = prepareRaw(
     db,
     `SELECT count(*) FROM (
        SELECT 1 FROM execution_requests
-       WHERE state = 'queued' AND tool_id = +? AND (priority_rank, execution_request_id) < (?, ?)
+       WHERE ${READY} AND (priority_rank, execution_request_id) < (?, ?)
        LIMIT ${LIMITS.counted_ahead}
      )`,
   )
-  return (request: ExecutionRequest, tool_id: string): number =>
-    count.get([tool_id, rankOf(request), request.request_id])![0] as number // an aggregate has one row
+  return (request: ExecutionRequest, tool_id: string, now: string): number =>
+    count.get([tool_id, now, now, rankOf(request), request.request_id])![0] as number // an aggregate has one row
 }
 
 /**

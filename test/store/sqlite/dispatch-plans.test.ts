@@ -147,3 +147,14 @@ describe('the plan of', () => {
     expect(bad).toEqual([])
   })
 })
+
+describe('a diagnosis', () => {
+  it('counts what comes first along the queue', async () => {
+    const waiting = await desk.request({ classification: { priority: 'low' } })
+    const planned = await plansOf(() => desk.diagnosis(waiting))
+    const counting = planned.find(({ sql }) => sql.includes('(priority_rank, execution_request_id) <'))
+    expect(counting!.plan.filter((detail) => detail.includes('execution_requests'))).toEqual([
+      'SEARCH execution_requests USING INDEX execution_requests_queued (tool_id=? AND (priority_rank,execution_request_id)<(?,?))',
+    ])
+  })
+})

@@ -174,7 +174,7 @@ describe('with a thousand tasks in five runs, the plan of', () => {
       'a diagnosis',
       () =>
         store.view(
-          { execution_request_id: idOf('t150'), lease: true, surroundings: true, obstacles: true },
+          { execution_request_id: idOf('t150'), lease: true, surroundings: { now: NOW }, obstacles: true },
           (before) => expect(before.plan.obstacles).toHaveLength(1),
         ),
       'PRIMARY KEY (run_id=? AND execution_request_id=?)',

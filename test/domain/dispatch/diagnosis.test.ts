@@ -1,0 +1,48 @@
+import { beforeEach, describe, expect, it } from 'vitest'
+import type { ExecutionRequest } from '../../../src/contract/execution-request.ts'
+import { type Desk, openDesk } from '../../support/dispatch.ts'
+import { after } from '../../support/given.ts'
+import { openMemoryStore } from '../../support/store.ts'
+
+let desk: Desk
+beforeEach(async () => {
+  desk = await openDesk(openMemoryStore().store)
+})
+
+/** What is found, as it is read: the code, and the same in a sentence. */
+const findingsOf = async (request: ExecutionRequest): Promise<string[][]> =>
+  (await desk.diagnosis(request)).findings.map(({ code, detail }) => [code, detail])
+
+describe('what comes before a request in the queue', () => {
+  const EXPECTED = [['worker_expected', expect.stringMatching(/^w1, /)]]
+
+  it('is counted', async () => {
+    await desk.claim()
+    await desk.request()
+    await desk.request({ classification: { priority: 'low' } })
+    const request = await desk.request()
+    expect(await findingsOf(request)).toEqual([
+      ['behind_others', '1 request(s) of the same tool come first.'],
+    ])
+  })
+
+  it('is not what may be claimed later only', async () => {
+    await desk.request()
+    const { available_at } = await desk.fail(await desk.claimOne())
+    const request = await desk.request()
+    expect(available_at).toBe(after(desk.now, 500))
+    expect(await findingsOf(request)).toEqual(EXPECTED)
+    desk.pass(500)
+    expect(await findingsOf(request)).toMatchObject([['behind_others', expect.anything()]])
+  })
+
+  it('is not what has waited too long', async () => {
+    await desk.claim()
+    await desk.request({ limits: { queue_timeout_seconds: 30 } })
+    const request = await desk.request()
+    desk.pass(29_999)
+    expect(await findingsOf(request)).toMatchObject([['behind_others', expect.anything()]])
+    desk.pass(1)
+    expect(await findingsOf(request)).toEqual(EXPECTED)
+  })
+})
