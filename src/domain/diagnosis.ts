@@ -88,7 +88,7 @@ function waiting(request: ExecutionRequest, around: Surroundings, now: string): 
     findings.push(finding('at_max_parallel', told, { held_by: holders.map(shownLease) }))
   }
   if (asked === null) {
-    const told = `No worker has ever asked for the tool ${tool_id}. Start one that names it.`
+    const told = `No worker asks for the tool ${tool_id} now. Start one that names it.`
     return [...findings, finding('no_worker', told)]
   }
   if (ahead > 0) findings.push(finding('behind_others', `${aheadOf(ahead)} of the same tool come first.`))

@@ -40,7 +40,7 @@ export function workersTable(db: Connection) {
      ORDER BY last_seen_at DESC LIMIT 1`,
   )
   return {
-    /** The worker that was last seen of those that asked for the tool. There are few workers. */
+    /** The worker that was last seen of those whose last list names the tool. There are few workers. */
     askedFor(tool_id: string): Pick<WorkerBook, 'worker_id' | 'last_seen_at'> | null {
       const row = asked.get([tool_id])
       return row === undefined ? null : { worker_id: row[0] as string, last_seen_at: row[1] as string }

@@ -13,6 +13,21 @@ beforeEach(async () => {
 const findingsOf = async (request: ExecutionRequest): Promise<string[][]> =>
   (await desk.diagnosis(request)).findings.map(({ code, detail }) => [code, detail])
 
+describe('a tool for which nobody asks', () => {
+  const NOBODY = ['no_worker', 'No worker asks for the tool aider now. Start one that names it.']
+
+  it('is what the request waits for', async () => {
+    expect(await findingsOf(await desk.request())).toEqual([NOBODY])
+  })
+
+  it('may have had a worker that has gone on to others', async () => {
+    const request = await desk.request()
+    await desk.release(await desk.claimOne())
+    await desk.claim({ tools: ['pytest'] })
+    expect(await findingsOf(request)).toEqual([NOBODY])
+  })
+})
+
 describe('what comes before a request in the queue', () => {
   const EXPECTED = [['worker_expected', expect.stringMatching(/^w1, /)]]
 
