@@ -81,7 +81,7 @@ export const FindingCode = words(
     'no_worker',
     'worker_expected',
   ],
-  'Why nothing is happening: it has ended; it waits for other tasks; its work is done and waits for its validators; its worker was asked to stop; a worker has it; it waits until an instant; its tool is paused; the circuit of its tool is open; its tool does as much at a time as it may; others come first; no worker asks for its tool; a worker that asks for its tool should take it.',
+  'Why nothing is happening: it has ended; it waits for other tasks; its work is done and waits for its validators; its worker was asked to stop; a worker has it; it waits until an instant; its tool is paused; the circuit of its tool is open; its tool does as much at a time as it may; others come first; no worker asks for its tool, or only such as have rejected it; a worker that asks for its tool should take it.',
 )
 
 export const Finding = named(

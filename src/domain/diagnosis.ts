@@ -87,8 +87,11 @@ function waiting(request: ExecutionRequest, around: Surroundings, now: string): 
     const told = `The tool ${tool_id} does ${tool.leased} at a time, and may do no more.`
     findings.push(finding('at_max_parallel', told, { held_by: holders.map(shownLease) }))
   }
-  if (asked === null) {
-    const told = `No worker asks for the tool ${tool_id} now. Start one that names it.`
+  if (asked === null || request.rejected_by.includes(asked.worker_id)) {
+    const told =
+      asked === null
+        ? `No worker asks for the tool ${tool_id} now. Start one that names it.`
+        : `Every worker that asks for the tool ${tool_id} has rejected this request. Start another that names it.`
     return [...findings, finding('no_worker', told)]
   }
   if (ahead > 0) findings.push(finding('behind_others', `${aheadOf(ahead)} of the same tool come first.`))

@@ -38,7 +38,10 @@ export interface Surroundings {
   holders: readonly Lease[]
   /** How many requests of the tool come first of those that a worker could be given now. */
   ahead: number
-  /** The worker that was last seen of those that ask for the tool: each is known by the tools that it named last. */
+  /**
+   * The worker that was last seen of those that ask for the tool: each is known by the tools that it named last. It is
+   * one that has rejected the request only where all of them have.
+   */
   asked: Pick<WorkerBook, 'worker_id' | 'last_seen_at'> | null
 }
 

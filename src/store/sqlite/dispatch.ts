@@ -111,7 +111,7 @@ function surroundingsOf(
     tool: toolNow(tool_id, activeRouter(), { leases, getTool }),
     holders: leases.ofTool(tool_id, LIMITS.listed_ids),
     ahead: ahead(request, tool_id, now),
-    asked: workers.askedFor(tool_id),
+    asked: workers.askedFor(tool_id, request.rejected_by),
   }
 }
 

@@ -37,12 +37,18 @@ export function workersTable(db: Connection) {
     db,
     `SELECT worker_id, last_seen_at FROM workers
      WHERE EXISTS (SELECT 1 FROM json_each(tools) WHERE value = ?)
-     ORDER BY last_seen_at DESC LIMIT 1`,
+     ORDER BY worker_id IN (SELECT value FROM json_each(?)), last_seen_at DESC LIMIT 1`,
   )
   return {
-    /** The worker that was last seen of those whose last list names the tool. There are few workers. */
-    askedFor(tool_id: string): Pick<WorkerBook, 'worker_id' | 'last_seen_at'> | null {
-      const row = asked.get([tool_id])
+    /**
+     * The worker that was last seen of those whose last list names the tool; one of `rejected_by` only if there is no
+     * other. There are few workers.
+     */
+    askedFor(
+      tool_id: string,
+      rejected_by: readonly string[],
+    ): Pick<WorkerBook, 'worker_id' | 'last_seen_at'> | null {
+      const row = asked.get([tool_id, JSON.stringify(rejected_by)])
       return row === undefined ? null : { worker_id: row[0] as string, last_seen_at: row[1] as string }
     },
     get(worker_id: string): WorkerBook | null {

@@ -13,9 +13,9 @@ beforeEach(async () => {
 const findingsOf = async (request: ExecutionRequest): Promise<string[][]> =>
   (await desk.diagnosis(request)).findings.map(({ code, detail }) => [code, detail])
 
-describe('a tool for which nobody asks', () => {
-  const NOBODY = ['no_worker', 'No worker asks for the tool aider now. Start one that names it.']
+const NOBODY = ['no_worker', 'No worker asks for the tool aider now. Start one that names it.']
 
+describe('a tool for which nobody asks', () => {
   it('is what the request waits for', async () => {
     expect(await findingsOf(await desk.request())).toEqual([NOBODY])
   })
@@ -24,6 +24,37 @@ describe('a tool for which nobody asks', () => {
     const request = await desk.request()
     await desk.release(await desk.claimOne())
     await desk.claim({ tools: ['pytest'] })
+    expect(await findingsOf(request)).toEqual([NOBODY])
+  })
+})
+
+describe('a request that was rejected', () => {
+  const ALL_REJECTED = [
+    'no_worker',
+    'Every worker that asks for the tool aider has rejected this request. Start another that names it.',
+  ]
+  let request: ExecutionRequest
+  beforeEach(async () => {
+    request = await desk.request()
+    await desk.reject(await desk.claimOne({ worker_id: 'w1' }))
+  })
+
+  it('waits for another worker where all that ask for its tool have rejected it', async () => {
+    expect(await findingsOf(request)).toEqual([ALL_REJECTED])
+    await desk.reject(await desk.claimOne({ worker_id: 'w2' }))
+    expect(await findingsOf(request)).toEqual([ALL_REJECTED])
+  })
+
+  it('is expected by a worker that has not, whoever was seen last', async () => {
+    await desk.claim({ worker_id: 'w2', projects: [] }) // it asks, and is given none
+    desk.pass(10_000)
+    await desk.claim({ worker_id: 'w1' })
+    const told = expect.stringMatching(/^w2, which asks for the tool aider, was last seen at /)
+    expect(await findingsOf(request)).toEqual([['worker_expected', told]])
+  })
+
+  it('concerns nobody where its worker asks for others only', async () => {
+    await desk.claim({ worker_id: 'w1', tools: ['pytest'] })
     expect(await findingsOf(request)).toEqual([NOBODY])
   })
 })
