@@ -1,9 +1,7 @@
-import { type Server, createServer, request as httpRequest } from 'node:http'
-import type { AddressInfo } from 'node:net'
-import { buffer } from 'node:stream/consumers'
 import { readdirSync } from 'node:fs'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { type ServerProcess, cleanUp } from '../support/process.ts'
+import { endProxies, through } from './proxy.ts'
 import {
   type WorkerProcess,
   endWorkers,
@@ -19,49 +17,24 @@ import {
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 })
 
 let server: ServerProcess
-let proxy: Server
 
 beforeEach(async () => {
   server = await startToolServer(['quick'])
 })
 afterEach(async () => {
   await endWorkers()
-  proxy.close()
-  proxy.closeAllConnections()
+  endProxies()
   await cleanUp()
 })
 
 const TOOLS = { quick: { argv: js('') } }
-
-/** Passes requests on, and gives what `answer` makes of an answer; null breaks the connection. */
-async function through(
-  answer: (path: string, body: string) => string | null | Promise<string | null>,
-): Promise<ServerProcess> {
-  proxy = createServer((incoming, outgoing) => {
-    void (async () => {
-      const { method, headers, url = '' } = incoming
-      const onward = httpRequest(server.url + url, { method, headers }, (response) => {
-        void buffer(response).then(async (body) => {
-          const said = await answer(url, body.toString())
-          if (said === null) return void incoming.socket.destroy()
-          const { 'content-length': _length, ...kept } = response.headers
-          outgoing.writeHead(response.statusCode ?? 0, kept).end(said)
-        })
-      })
-      onward.on('error', () => incoming.socket.destroy()) // the server ends with the test
-      onward.end(await buffer(incoming))
-    })()
-  })
-  await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve))
-  return { ...server, url: `http://127.0.0.1:${(proxy.address() as AddressInfo).port}` }
-}
 
 describe('an answer that does not arrive', () => {
   it.each(['/claim', '/complete'])(
     'of %s is asked for again, and nothing is done twice',
     async (operation) => {
       const lost: string[] = []
-      const broken = await through((path, body) => {
+      const broken = await through(server, (path, body) => {
         const isOfIt = path.split('?')[0]!.endsWith(operation)
         if (!isOfIt || body === '' || lost.includes(path)) return body
         lost.push(path)
@@ -87,7 +60,7 @@ describe('an answer that does not arrive', () => {
     ['/complete', 2],
   ])('of %s whose work is done by others meanwhile has nothing carried out', async (operation, count) => {
     let stolen: string | null = null
-    const broken = await through(async (path, body) => {
+    const broken = await through(server, async (path, body) => {
       if (!path.split('?')[0]!.endsWith(operation) || body === '' || stolen !== null) return body
       const { items, next } = JSON.parse(body)
       const { lease_token, execution_request } = operation === '/claim' ? items[0] : next
@@ -103,7 +76,7 @@ describe('an answer that does not arrive', () => {
   })
 
   it('before the worker is told to stop has its next request given back', async () => {
-    const slow = await through(async (path, body) => {
+    const slow = await through(server, async (path, body) => {
       if (!path.includes('/complete') || body === '') return body
       worker.signal('SIGTERM')
       await worker.said('stopping')
@@ -118,7 +91,7 @@ describe('an answer that does not arrive', () => {
 
   it('of a claim that is broken off by the end of the worker has its work given back', async () => {
     const request = await submit(server, 'quick')
-    const slow = await through(async (path, body) => {
+    const slow = await through(server, async (path, body) => {
       if (!path.endsWith('/claim') || body === '' || worker.lines.some(({ msg }) => msg === 'stopping'))
         return body
       worker.signal('SIGTERM')
@@ -174,7 +147,7 @@ describe('a worker that is told to stop', () => {
 
 describe('a server that means harm', () => {
   it('names no file outside the data directory', async () => {
-    const evil = await through((path, body) =>
+    const evil = await through(server, (path, body) =>
       path.endsWith('/claim') && body !== ''
         ? body.replace(
             /"step_attempt":\{"step_attempt_id":"[^"]+"/,
@@ -189,7 +162,7 @@ describe('a server that means harm', () => {
   })
 
   it('has no program executed that the tools file does not name', async () => {
-    const evil = await through((path, body) =>
+    const evil = await through(server, (path, body) =>
       path.endsWith('/claim') && body !== ''
         ? body
             .replaceAll('"tool_id":"quick"', '"tool_id":"touch"')
