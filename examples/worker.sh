@@ -8,6 +8,7 @@
 set -euo pipefail
 server="${1:-http://127.0.0.1:8710}/v1/execution-requests"
 wait="${WAIT:-30}"
+beat="${HEARTBEAT:-20}" # seconds between heartbeats: a third of the lease
 exec {never}<> <(:) # nothing ever comes: a `sleep` that leaves no process behind when its loop is killed
 auth=()
 if [[ -n "${SIGNALBOX_KEY:-}" ]]; then auth=(-H "Authorization: Bearer $SIGNALBOX_KEY"); fi
@@ -23,7 +24,10 @@ tool() { # the tool's id, then the prompt
 }
 
 while
-  claimed="$(post /claim '{"worker_id":"worker.sh","tools":["git","echo"]}' -H "Prefer: wait=$wait")"
+  claimed="$(post /claim '{"worker_id":"worker.sh","tools":["git","echo"]}' -H "Prefer: wait=$wait")" || {
+    echo "There is no claim to be had from $server. $claimed" >&2
+    exit 1
+  }
   [[ -n "$claimed" ]] # 204: there is nothing to do
 do
   id="$(jq -r '.items[0].execution_request.request_id' <<<"$claimed")"
@@ -31,11 +35,12 @@ do
   tool_id="$(jq -r '.items[0].execution_request.assignment.tool_id' <<<"$claimed")"
   prompt="$(jq -r '.items[0].execution_request.input.prompt // ""' <<<"$claimed")"
 
-  while ! read -rt 20 -u "$never"; do post "/$id/heartbeat" "$token"; done >/dev/null & # a third of the lease
+  # One that fails says so, and is made up for by the next: the lease lasts for three.
+  while ! read -rt "$beat" -u "$never"; do post "/$id/heartbeat" "$token" || true; done >/dev/null &
   heart=$!
   code=0
   out="$(tool "$tool_id" "$prompt" 2>&1 | tail -c 20000 | tr -d '\000' | iconv -c -f utf-8 -t utf-8)" || code=$?
-  kill "$heart"
+  kill "$heart" || true # whatever has become of it, the work is done
 
   report="$(jq -c --arg out "$out" --argjson code "$code" '. + { stdout_tail: $out, exit_code: $code }' <<<"$token")"
   if ((code == 0)); then

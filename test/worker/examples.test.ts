@@ -8,15 +8,20 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs'
+import { writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, afterEach, beforeAll, expect, it, vi } from 'vitest'
-import { ROOT, cleanUp } from '../support/process.ts'
+import { ROOT, cleanUp, temporaryDirectory } from '../support/process.ts'
+import { endProxies, through } from './proxy.ts'
 import { attemptsOf, read, startToolServer, submit } from './worker-process.ts'
 
 vi.setConfig({ testTimeout: 60_000 })
-afterEach(cleanUp)
+afterEach(() => {
+  endProxies()
+  return cleanUp()
+})
 
 const run = promisify(execFile)
 
@@ -52,23 +57,32 @@ it('examples/worker.ts type-checks with the client that is generated for it', as
   expect(stdout).toBe('')
 })
 
-it.each([
+const EXAMPLES = [
   ['python3', 'worker.py'],
   ['bash', 'worker.sh'],
   ['node', 'worker.ts'],
-])('%s examples/%s does all there is, and ends', async (program, file) => {
+] as const
+
+/** One of them, to its end. */
+function carryOut(
+  [program, file]: readonly [program: string, file: string],
+  url: string,
+  env: Record<string, string> = {},
+) {
+  // This very Node: the one on the PATH may be too old to run TypeScript.
+  return run(program === 'node' ? process.execPath : program, [join(checkout, 'examples', file), url], {
+    cwd: tmpdir(), // where there is no repository, so that git has something to complain about
+    env: { PATH: process.env['PATH'], WAIT: '0', ...env },
+    timeout: 30_000,
+  })
+}
+
+it.each(EXAMPLES)('%s examples/%s does all there is, and ends', async (program, file) => {
   const server = await startToolServer(['echo', 'git'])
   const prompts = ['$(id) `id` é', 'a "second"', '-n']
   const requests = await Promise.all(prompts.map((prompt) => submit(server, 'echo', { prompt })))
   const fails = await submit(server, 'git')
-  const env = { PATH: process.env['PATH'], WAIT: '0' }
-  // Where there is no repository, so that git has something to complain about.
-  // This very Node: the one on the PATH may be too old to run TypeScript.
-  await run(program === 'node' ? process.execPath : program, [join(checkout, 'examples', file), server.url], {
-    cwd: server.data_dir,
-    env,
-    timeout: 30_000,
-  })
+  await carryOut([program, file], server.url)
   for (const [index, request] of requests.entries()) {
     expect(await read(server, request)).toMatchObject({ state: 'succeeded', attempts: 1, worker_id: file })
     const [attempt] = await attemptsOf(server, request)
@@ -77,4 +91,37 @@ it.each([
   expect(await read(server, fails)).toMatchObject({ state: 'failed' })
   const [attempt] = await attemptsOf(server, fails)
   expect(attempt).toMatchObject({ error_class: 'tool_error', exit_code: 129 })
+})
+
+it.each(EXAMPLES.slice(1, 2))('%s examples/%s goes on where a heartbeat is lost', async (program, file) => {
+  const server = await startToolServer(['git'])
+  const request = await submit(server, 'git')
+  const directory = temporaryDirectory()
+  const pipe = join(directory, 'pipe')
+  await run('mkfifo', [pipe])
+  writeFileSync(join(directory, 'git'), `#!/bin/sh\nexec timeout 10 cat '${pipe}'\n`, { mode: 0o755 })
+  let beats = 0
+  const lossy = await through(server, async (path, body) => {
+    if (!path.endsWith('/heartbeat')) return body
+    beats += 1
+    if (beats === 2) await writeFile(pipe, 'done') // the program ends with what comes after the loss
+    return beats === 1 ? null : body
+  })
+  await carryOut([program, file], lossy.url, {
+    PATH: `${directory}:${process.env['PATH']}`,
+    HEARTBEAT: '0.2',
+  })
+  expect(beats).toBeGreaterThan(1)
+  expect(await read(server, request)).toMatchObject({ state: 'succeeded', attempts: 1 })
+  expect(await attemptsOf(server, request)).toMatchObject([{ stdout_tail: 'done' }])
+})
+
+it.each(EXAMPLES)('%s examples/%s fails where there is no server, and says so', async (...example) => {
+  const { url, stop } = await startToolServer(['git'])
+  await stop()
+  const ended = carryOut(example, url).catch((error: { code: number; stderr: string }) => error)
+  expect(await ended).toMatchObject({
+    code: expect.toSatisfy((code) => code > 0),
+    stderr: expect.stringMatching(/./),
+  })
 })
