@@ -11,6 +11,7 @@ import json, os, signal, subprocess, sys, threading, urllib.request
 SERVER = sys.argv[1] if len(sys.argv) > 1 else "http://127.0.0.1:8710"
 KEY = os.environ.get("SIGNALBOX_KEY")
 WAIT = os.environ.get("WAIT", "30")  # seconds that a claim waits for work
+HEARTBEAT = float(os.environ.get("HEARTBEAT", "20"))  # seconds between heartbeats: a third of the lease
 TOOLS = {  # what a tool is, is said here; `command` and `args` of a request are for information
     "git": lambda prompt: ["git", "--no-pager", "diff", "--stat", "HEAD"],
     "echo": lambda prompt: ["printf", "%s\\n", prompt],  # not `echo`, which takes «-n» for an option
@@ -25,10 +26,13 @@ def post(path, body, **headers):
 
 
 def keep_lease(path, token, program, ended):
-    while not ended.wait(20):  # a third of the lease
-        told = post(f"{path}/heartbeat", token)
-        if told["cancel_requested"] or told["lease_lost"]:
-            os.killpg(program.pid, signal.SIGTERM)
+    while not ended.wait(HEARTBEAT):
+        try:
+            told = post(f"{path}/heartbeat", token)
+            if told["cancel_requested"] or told["lease_lost"]:
+                os.killpg(program.pid, signal.SIGTERM)
+        except Exception as error:  # whatever it was: the lease lasts for the next one
+            print(f"A heartbeat failed: {error}", file=sys.stderr)
 
 
 def carry_out(claimed):
@@ -36,7 +40,12 @@ def carry_out(claimed):
     path, ended = f"/{request['request_id']}", threading.Event()
     argv = TOOLS[request["assignment"]["tool_id"]]((request["input"] or {}).get("prompt") or "")
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    with subprocess.Popen(argv, start_new_session=True, **pipes) as program:
+    try:
+        program = subprocess.Popen(argv, start_new_session=True, **pipes)
+    except (OSError, ValueError) as error:  # it is not there, or the prompt is too long or none for an argument
+        post(f"{path}/fail", token | {"error": {"class": "not_started", "message": str(error)[:1000]}})
+        return None
+    with program:
         threading.Thread(target=keep_lease, args=(path, token, program, ended), daemon=True).start()
         out, err = (text[-20_000:].decode(errors="replace").replace("\0", "\ufffd") for text in program.communicate())
     ended.set()

@@ -11,7 +11,8 @@ import { client } from './client/client.gen.ts'
 import * as signalbox from './client/sdk.gen.ts'
 import type { ClaimedRequest } from './client/types.gen.ts'
 
-const { WAIT = '30', SIGNALBOX_KEY: auth } = process.env
+// Seconds; heartbeats come after a third of the lease.
+const { WAIT = '30', HEARTBEAT = '20', SIGNALBOX_KEY: auth } = process.env
 client.setConfig({ baseUrl: process.argv[2] ?? 'http://127.0.0.1:8710', ...(auth && { auth }) })
 
 // What a tool is, is said here; `command` and `args` of a request are for information.
@@ -20,16 +21,27 @@ const tools: Record<string, (prompt: string) => [string, ...string[]]> = {
   echo: (prompt) => ['printf', '%s\\n', prompt], // not `echo`, which takes «-n» for an option
 }
 
+/** It is refused where the program is not there, or the prompt is too long for an argument. */
+async function start([program, ...args]: [string, ...string[]]) {
+  const child = spawn(program, args, { detached: true, stdio: ['ignore', 'pipe', 'pipe'] })
+  await once(child, 'spawn')
+  return child
+}
+
 async function carryOut({ execution_request, lease_token }: ClaimedRequest): Promise<ClaimedRequest | null> {
   const { request_id, assignment, input } = execution_request
   const call = { path: { execution_request_id: request_id }, throwOnError: true } as const
-  const [program, ...args] = tools[assignment?.tool_id ?? '']!(input?.prompt ?? '')
-  const child = spawn(program, args, { detached: true, stdio: ['ignore', 'pipe', 'pipe'] })
+  const child = await start(tools[assignment?.tool_id ?? '']!(input?.prompt ?? '')).catch(String)
+  if (typeof child === 'string') {
+    const error = { class: 'not_started', message: child.slice(0, 1_000) }
+    await signalbox.failExecutionRequest({ ...call, body: { lease_token, error } })
+    return null
+  }
   const keepLease = async (): Promise<void> => {
     const { data } = await signalbox.heartbeatExecutionRequest({ ...call, body: { lease_token } })
     if (data.cancel_requested || data.lease_lost) process.kill(-child.pid!)
   }
-  const heart = setInterval(() => void keepLease().catch(console.error), 20_000) // a third of the lease
+  const heart = setInterval(() => void keepLease().catch(console.error), Number(HEARTBEAT) * 1_000)
   const [stdout, stderr, [code]] = await Promise.all([
     text(child.stdout),
     text(child.stderr),

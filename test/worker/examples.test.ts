@@ -63,6 +63,12 @@ const EXAMPLES = [
   ['node', 'worker.ts'],
 ] as const
 
+/** Where a program is, behind whatever stands for it on the PATH. */
+async function pathOf(program: string): Promise<string> {
+  if (program !== 'python3') return (await run('which', [program])).stdout.trim()
+  return (await run('python3', ['-c', 'import sys; print(sys.executable)'])).stdout.trim()
+}
+
 /** One of them, to its end. */
 function carryOut(
   [program, file]: readonly [program: string, file: string],
@@ -93,7 +99,7 @@ it.each(EXAMPLES)('%s examples/%s does all there is, and ends', async (program, 
   expect(attempt).toMatchObject({ error_class: 'tool_error', exit_code: 129 })
 })
 
-it.each(EXAMPLES.slice(1, 2))('%s examples/%s goes on where a heartbeat is lost', async (program, file) => {
+it.each(EXAMPLES)('%s examples/%s goes on where a heartbeat is lost', async (program, file) => {
   const server = await startToolServer(['git'])
   const request = await submit(server, 'git')
   const directory = temporaryDirectory()
@@ -124,4 +130,28 @@ it.each(EXAMPLES)('%s examples/%s fails where there is no server, and says so', 
     code: expect.toSatisfy((code) => code > 0),
     stderr: expect.stringMatching(/./),
   })
+})
+
+it.each([
+  ['python3', 'worker.py'],
+  ['node', 'worker.ts'],
+] as const)('%s examples/%s reports what cannot be started, and goes on', async (...example) => {
+  const server = await startToolServer(['echo', 'git'])
+  const tooLong = await submit(server, 'echo', { prompt: 'x'.repeat(200_000) })
+  const missing = await submit(server, 'git')
+  const last = await submit(server, 'echo', { prompt: 'done' })
+  const programs = temporaryDirectory()
+  // Without git.
+  for (const name of ['python3', 'printf']) symlinkSync(await pathOf(name), join(programs, name))
+  await carryOut(example, server.url, { PATH: programs })
+  for (const [request, code] of [
+    [tooLong, 'E2BIG|too long'],
+    [missing, 'ENOENT|No such file'],
+  ] as const) {
+    expect(await read(server, request)).toMatchObject({ state: 'failed' })
+    expect(await attemptsOf(server, request)).toMatchObject([
+      { error_class: 'not_started', error_log: expect.stringMatching(code) },
+    ])
+  }
+  expect(await read(server, last)).toMatchObject({ state: 'succeeded' })
 })
