@@ -77,13 +77,14 @@ async function work(flags: Flags): Promise<void> {
   const { readToolsFile } = await import('../worker/tools-file.ts')
   const { forgetAttempts } = await import('../worker/retention.ts')
   const { startWorker } = await import('../worker/worker.ts')
+  const { openDevice } = await import('../worker/device.ts')
   const { jsonLines, terminal } = await import('../worker/terminal.ts')
   const tools = readToolsFile(flags.tools)
   const key = keyOf(flags)
   const clock = createClock(null)
   const now = () => clock().text
   const { stdout } = process
-  const screen = stdout.isTTY ? terminal(stdout, now, flags.concurrency) : jsonLines(stdout, now)
+  const screen = stdout.isTTY ? terminal(openDevice(stdout), now, flags.concurrency) : jsonLines(stdout, now)
   const { server, name, concurrency } = flags
   const forget = () => forgetAttempts(flags.dataDir, { keep_days: flags.keepDays, now_ms: clock().ms })
   forget()
@@ -113,7 +114,7 @@ async function work(flags: Flags): Promise<void> {
     await worker.done
     screen.log('info', 'stopped')
   } finally {
-    screen.close()
+    await screen.close()
   }
 }
 

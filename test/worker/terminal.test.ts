@@ -1,22 +1,45 @@
-import { Writable } from 'node:stream'
+import { PassThrough } from 'node:stream'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { ClaimedRequest } from '../../src/contract/dispatch.ts'
-import { jsonLines, terminal } from '../../src/worker/terminal.ts'
+import type { Device } from '../../src/worker/device.ts'
+import { KEPT_MESSAGES, jsonLines, terminal } from '../../src/worker/terminal.ts'
 import type { Running } from '../../src/worker/worker.ts'
 
 const NOW = () => '2026-01-05T09:30:00.000Z'
 
 /** What a person sees at last: the cursor moves up and clears, and nothing else. */
-class Screen extends Writable {
-  columns = 80
+class Paper implements Device {
   lines: string[] = ['']
+  width = 80
+  onResize = (listener: () => void): void => void (this.resized = listener)
+  resized = (): void => {}
+  #at = 0
+  #isFrozen = false
+  #waiting = (): void => {}
 
-  override _write(chunk: Buffer, _encoding: string, done: () => void): void {
-    for (const part of chunk.toString().split(/(\x1b\[\d+[AJ]|\r|\n)/)) this.#draw(part)
-    done()
+  columns = (): number => this.width
+
+  write(text: string, taken: () => void): void {
+    const take = (): void => {
+      for (const part of text.split(/(\x1b\[\d+[AJ]|\r|\n)/)) this.#draw(part)
+      taken()
+    }
+    if (this.#isFrozen) this.#waiting = take
+    else take()
   }
 
-  #at = 0
+  close(): void {
+    this.#waiting = () => {}
+  }
+
+  freeze(): void {
+    this.#isFrozen = true
+  }
+
+  thaw(): void {
+    this.#isFrozen = false
+    this.#waiting()
+  }
 
   #draw(part: string): void {
     const up = /^\x1b\[(\d+)A$/.exec(part)
@@ -40,14 +63,14 @@ describe('at a terminal', () => {
   beforeEach(() => void vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval', 'performance'] }))
   afterEach(() => void vi.useRealTimers())
 
-  it('each slot has a line with its elapsed time, below what happened', () => {
-    const stream = new Screen()
-    const screen = terminal(stream as never, NOW, 2)
+  it('each slot has a line with its elapsed time, below what happened', async () => {
+    const paper = new Paper()
+    const screen = terminal(paper, NOW, 2)
     const slots = new Set([running('basket')])
     screen.log('info', 'working', { server: 'http://127.0.0.1:8710', tools: ['eslint'] })
     screen.show(slots)
     vi.advanceTimersByTime(65_000)
-    expect(stream.lines).toEqual([
+    expect(paper.lines).toEqual([
       '09:30:00 working server=http://127.0.0.1:8710',
       '  ▶ 01:05  eslint  lint basket  01JD8Z6V5NC4X8Y2Z6A0B4C8D2',
       '  · idle',
@@ -55,8 +78,8 @@ describe('at a terminal', () => {
     ])
     slots.clear()
     screen.log('warn', 'lost the lease', { reason: 'away' })
-    screen.close()
-    expect(stream.lines).toEqual([
+    await screen.close()
+    expect(paper.lines).toEqual([
       '09:30:00 working server=http://127.0.0.1:8710',
       '09:30:00 warn: lost the lease reason=away',
       '',
@@ -64,18 +87,65 @@ describe('at a terminal', () => {
   })
 
   it('no name moves the cursor, and no line wraps', () => {
-    const stream = new Screen()
-    terminal(stream as never, NOW, 1).show(new Set([running(`\x1b[2J\n${'x'.repeat(200)}`)]))
-    expect(stream.lines[0]).toContain('lint ?[2J?xxx')
-    expect(stream.lines[0]!.length).toBeLessThan(80)
+    const paper = new Paper()
+    terminal(paper, NOW, 1).show(new Set([running(`\x1b[2J\n${'x'.repeat(200)}`)]))
+    expect(paper.lines[0]).toContain('lint ?[2J?xxx')
+    expect(paper.lines[0]!.length).toBeLessThan(80)
+  })
+})
+
+describe('a terminal that stands still', () => {
+  beforeEach(() => void vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval', 'performance'] }))
+  afterEach(() => void vi.useRealTimers())
+
+  const frozen = () => {
+    const paper = new Paper()
+    const screen = terminal(paper, NOW, 1)
+    paper.freeze()
+    return { paper, screen }
+  }
+
+  it('shows what happened meanwhile in its order, and what runs as it is now', () => {
+    const { paper, screen } = frozen()
+    screen.log('info', 'one')
+    screen.show(new Set([running('basket')]))
+    screen.log('info', 'two')
+    vi.advanceTimersByTime(65_000)
+    screen.log('info', 'three')
+    paper.thaw()
+    expect(paper.lines).toEqual([
+      '09:30:00 one',
+      '09:30:00 two',
+      '09:30:00 three',
+      expect.stringContaining('▶ 01:05  eslint  lint basket'),
+      '',
+    ])
+  })
+
+  it('has the oldest left out, and says so, where too much happened', () => {
+    const { paper, screen } = frozen()
+    const last = KEPT_MESSAGES + 3 // the first is under way already
+    for (let i = 0; i <= last; i++) screen.log('info', `line ${i}`)
+    paper.thaw()
+    expect(paper.lines).toHaveLength(KEPT_MESSAGES + 4)
+    expect(paper.lines.slice(0, 3)).toEqual(['09:30:00 line 0', '… 3 lines left out', '09:30:00 line 4'])
+    expect(paper.lines.at(-3)).toBe(`09:30:00 line ${last}`)
+  })
+
+  it('does not hold up the end', async () => {
+    const { paper, screen } = frozen()
+    screen.log('info', 'one')
+    await screen.close()
+    paper.thaw()
+    expect(paper.lines).toEqual([''])
   })
 })
 
 describe('elsewhere', () => {
   it('what happened is a JSON object in a line', () => {
-    const stream = new Screen()
+    const stream = new PassThrough({ encoding: 'utf8' })
     jsonLines(stream, NOW).log('info', 'started', { tool_id: 'eslint' })
-    expect(JSON.parse(stream.lines[0]!)).toEqual({
+    expect(JSON.parse(stream.read() as string)).toEqual({
       level: 'info',
       time: NOW(),
       msg: 'started',
