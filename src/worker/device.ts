@@ -2,7 +2,7 @@ import { constants, openSync, write } from 'node:fs'
 
 /** A terminal that may stand still (Ctrl-S, a connection that stalls) without holding up whoever writes to it. */
 export interface Device {
-  columns(): number
+  size(): { columns: number; rows: number }
   onResize(listener: () => void): void
   /** Calls back once the terminal has taken all of it; until then, nothing else may be written. */
   write(text: string, taken: () => void): void
@@ -14,14 +14,16 @@ export interface Device {
 export interface TerminalStream {
   fd: number
   columns: number
+  rows: number
   on(event: 'resize', listener: () => void): unknown
   destroy(error: Error): unknown
 }
 
 /** After how long a terminal that took nothing is asked again. */
 const RETRY_MS = 50
-/** What the terminals have that do not say how wide they are. */
+/** What the terminals have that do not say how large they are. */
 const COLUMNS = 80
+const ROWS = 24
 
 /** What goes wrong is an `error` of the stream, once; from then on nothing is taken. */
 export function openDevice(stream: TerminalStream): Device {
@@ -39,7 +41,7 @@ export function openDevice(stream: TerminalStream): Device {
     })
   }
   return {
-    columns: () => stream.columns || COLUMNS,
+    size: () => ({ columns: stream.columns || COLUMNS, rows: stream.rows || ROWS }),
     onResize: (listener) => void stream.on('resize', listener),
     write: (text, taken) => put(Buffer.from(text), taken),
     close() {

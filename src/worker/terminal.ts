@@ -29,7 +29,7 @@ export const KEPT_MESSAGES = 1_000
 const CLEAR_BELOW = '\x1b[0J'
 const up = (lines: number): string => (lines === 0 ? '\r' : `\x1b[${lines}A\r`)
 
-/** What happened, line by line, and below it a line for each slot, drawn anew each second. */
+/** What happened, line by line, and below it a line for each slot as far as there is room, drawn anew each second. */
 export function terminal(device: Device, now: () => string, concurrency: number): Screen {
   const since = new WeakMap<Running, number>()
   const messages = createMessages()
@@ -40,11 +40,13 @@ export function terminal(device: Device, now: () => string, concurrency: number)
   const slots = (): string[] => {
     const lines = [...running].map((one) => slotLine(one, performance.now() - (since.get(one) ?? 0)))
     const idle = Array.from({ length: Math.max(0, concurrency - lines.length) }, () => '  · idle')
-    return [...lines, ...idle].map((line) => line.slice(0, device.columns() - 1))
+    return [...lines, ...idle]
   }
   const painter = createPainter(device, () => {
-    const below = isClosing ? [] : slots()
-    const back = up(drawn)
+    const { columns, rows } = device.size()
+    const room = rows - 1 // the cursor stands in the last row, and comes back no further than to the first
+    const below = isClosing ? [] : fitted(slots(), room).map((line) => line.slice(0, columns - 1))
+    const back = up(Math.min(drawn, room))
     drawn = below.length
     return back + CLEAR_BELOW + [...messages.take(), ...below].map((line) => `${line}\n`).join('')
   })
@@ -116,6 +118,12 @@ function createMessages() {
       return taken
     },
   }
+}
+
+function fitted(lines: string[], room: number): string[] {
+  if (lines.length <= room) return lines
+  const shown = Math.max(0, room - 1)
+  return [...lines.slice(0, shown), `  … and ${lines.length - shown} more`].slice(0, room)
 }
 
 function slotLine({ claimed }: Running, elapsed_ms: number): string {

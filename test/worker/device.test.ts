@@ -10,11 +10,11 @@ import { cleanUp, temporaryDirectory } from '../support/process.ts'
 afterEach(cleanUp)
 
 /** In place of a terminal: a pipe, which takes no more than it has room for either. */
-function openPipe(columns = 80) {
+function openPipe(said = { columns: 80, rows: 24 }) {
   const path = join(temporaryDirectory(), 'pipe')
   execFileSync('mkfifo', [path])
   const out = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK)
-  const stream = Object.assign(new PassThrough(), { fd: openSync(path, 'w'), columns })
+  const stream = Object.assign(new PassThrough(), { fd: openSync(path, 'w'), ...said })
   const chunk = Buffer.alloc(1_000_003)
   return {
     stream,
@@ -56,7 +56,9 @@ it('that nobody reads any more is an error of its stream', async () => {
   expect(await failed).toMatchObject([{ code: 'EPIPE' }])
 })
 
-it('has 80 columns where the terminal does not say how many', () => {
-  expect(openPipe(0).device.columns()).toBe(80)
-  expect(openPipe(132).device.columns()).toBe(132)
+it.each([
+  { columns: 0, rows: 0, size: { columns: 80, rows: 24 } },
+  { columns: 132, rows: 50, size: { columns: 132, rows: 50 } },
+])('says a size of $size where the terminal says $columns × $rows', ({ size, ...said }) => {
+  expect(openPipe(said).device.size()).toEqual(size)
 })

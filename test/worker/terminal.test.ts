@@ -10,14 +10,18 @@ const NOW = () => '2026-01-05T09:30:00.000Z'
 /** What a person sees at last: the cursor moves up and clears, and nothing else. */
 class Paper implements Device {
   lines: string[] = ['']
-  width = 80
-  onResize = (listener: () => void): void => void (this.resized = listener)
-  resized = (): void => {}
+  size = () => this.#size
+  onResize = (listener: () => void): void => void (this.#resized = listener)
+  #size = { columns: 80, rows: 24 }
+  #resized = (): void => {}
   #at = 0
   #isFrozen = false
   #waiting = (): void => {}
 
-  columns = (): number => this.width
+  resize(size: { columns: number; rows: number }): void {
+    this.#size = size
+    this.#resized()
+  }
 
   write(text: string, taken: () => void): void {
     const take = (): void => {
@@ -41,9 +45,12 @@ class Paper implements Device {
     this.#waiting()
   }
 
+  /** No cursor goes back to what has left the screen. */
+  #top = (): number => Math.max(0, this.lines.length - this.#size.rows)
+
   #draw(part: string): void {
     const up = /^\x1b\[(\d+)A$/.exec(part)
-    if (up !== null) this.#at -= Number(up[1])
+    if (up !== null) this.#at = Math.max(this.#at - Number(up[1]), this.#top())
     else if (part === '\x1b[0J') this.lines.splice(this.#at, Infinity, '')
     else if (part === '\n') this.lines[++this.#at] ??= ''
     else if (part !== '\r') this.lines[this.#at] += part
@@ -91,6 +98,49 @@ describe('at a terminal', () => {
     terminal(paper, NOW, 1).show(new Set([running(`\x1b[2J\n${'x'.repeat(200)}`)]))
     expect(paper.lines[0]).toContain('lint ?[2J?xxx')
     expect(paper.lines[0]!.length).toBeLessThan(80)
+  })
+})
+
+describe('a terminal with fewer rows than slots', () => {
+  const few = (rows: number, tasks: string[]) => {
+    const paper = new Paper()
+    paper.resize({ columns: 80, rows })
+    const screen = terminal(paper, NOW, 12)
+    screen.show(new Set(tasks.map(running)))
+    return { paper, screen }
+  }
+  const tasks = (lines: string[]) => lines.map((line) => /lint (\S+)/.exec(line)?.[1] ?? line)
+
+  it('shows what runs, and how many slots it does not show', () => {
+    const { paper } = few(6, ['a', 'b', 'c'])
+    expect(tasks(paper.lines)).toEqual(['a', 'b', 'c', '  · idle', '  … and 8 more', ''])
+  })
+
+  it('scrolls by nothing but what happened', () => {
+    const { paper, screen } = few(3, ['a', 'b'])
+    for (let i = 0; i < 5; i++) screen.log('info', `line ${i}`)
+    expect(tasks(paper.lines)).toEqual([
+      ...[0, 1, 2, 3, 4].map((i) => `09:30:00 line ${i}`),
+      'a',
+      '  … and 11 more',
+      '',
+    ])
+  })
+
+  it('shows more when it gets larger, and less when it gets smaller', () => {
+    const { paper } = few(4, ['a', 'b', 'c'])
+    paper.resize({ columns: 80, rows: 5 })
+    expect(tasks(paper.lines)).toEqual(['a', 'b', 'c', '  … and 9 more', ''])
+    paper.resize({ columns: 80, rows: 13 })
+    expect(paper.lines).toHaveLength(13)
+    paper.resize({ columns: 80, rows: 2 })
+    expect(tasks(paper.lines.slice(-2))).toEqual(['  … and 12 more', ''])
+  })
+
+  it('has no room for the view in a single row', () => {
+    const { paper, screen } = few(1, ['a'])
+    screen.log('info', 'one')
+    expect(paper.lines).toEqual(['09:30:00 one', ''])
   })
 })
 
