@@ -1,4 +1,5 @@
 import { pause } from '../client/pause.ts'
+import { cutToColumns } from '../columns.ts'
 import type { Device } from './device.ts'
 import type { Log } from './log.ts'
 import type { Running } from './worker.ts'
@@ -45,7 +46,7 @@ export function terminal(device: Device, now: () => string, concurrency: number)
   const painter = createPainter(device, () => {
     const { columns, rows } = device.size()
     const room = rows - 1 // the cursor stands in the last row, and comes back no further than to the first
-    const below = isClosing ? [] : fitted(slots(), room).map((line) => line.slice(0, columns - 1))
+    const below = isClosing ? [] : fitted(slots(), room).map((line) => cutToColumns(line, columns - 1))
     const back = up(Math.min(drawn, room))
     drawn = below.length
     return back + CLEAR_BELOW + [...messages.take(), ...below].map((line) => `${line}\n`).join('')

@@ -1,5 +1,6 @@
 import { PassThrough } from 'node:stream'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { columnsOf } from '../../src/columns.ts'
 import type { ClaimedRequest } from '../../src/contract/dispatch.ts'
 import type { Device } from '../../src/worker/device.ts'
 import { KEPT_MESSAGES, jsonLines, terminal } from '../../src/worker/terminal.ts'
@@ -98,6 +99,13 @@ describe('at a terminal', () => {
     terminal(paper, NOW, 1).show(new Set([running(`\x1b[2J\n${'x'.repeat(200)}`)]))
     expect(paper.lines[0]).toContain('lint ?[2J?xxx')
     expect(paper.lines[0]!.length).toBeLessThan(80)
+  })
+
+  it('a line of wide characters is as wide as another', () => {
+    const paper = new Paper()
+    terminal(paper, NOW, 1).show(new Set([running('買い物🧺'.repeat(20))]))
+    expect(paper.lines[0]).toContain('lint 買い物🧺買い物🧺')
+    expect([78, 79]).toContain(columnsOf(paper.lines[0]!))
   })
 })
 
