@@ -13,18 +13,18 @@ import {
   someOf,
 } from './router-config-view.ts'
 
-/** What makes a configuration of the right form meaningless; all of it. */
+/** What makes a configuration of the right form and size meaningless; all of it. */
 export function faultsOfMeaning(document: unknown, config: ConfigView): Fault[] {
   const { apps, defaults } = objectOf(document)
   return [
-    ...sizeFaults(config),
     ...Object.entries(objectOf(apps)).flatMap(([tool_id, app]) => appFaults(tool_id, app)),
     ...ruleFaults(config),
     ...defaultsFaults(objectOf(defaults)),
   ]
 }
 
-function sizeFaults({ apps, rules }: ConfigView): Fault[] {
+/** How many apps and rules there may be. */
+export function sizeFaults({ apps, rules }: ConfigView): Fault[] {
   const faults: Fault[] = []
   if (apps.length > LIMITS.apps)
     faults.push({ pointer: '#/apps', detail: `may hold at most ${LIMITS.apps} apps` })

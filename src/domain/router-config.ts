@@ -2,7 +2,7 @@ import { hash } from 'node:crypto'
 import type { Fault } from '../contract/problem.ts'
 import type { ConfigWarning } from '../contract/router-config.ts'
 import { canonicalText } from './canonical.ts'
-import { faultsOfMeaning } from './router-config-faults.ts'
+import { faultsOfMeaning, sizeFaults } from './router-config-faults.ts'
 import { type ConfigView, viewConfig } from './router-config-view.ts'
 import { warningsOf } from './router-config-warnings.ts'
 
@@ -17,6 +17,8 @@ export interface Meaning {
  */
 export function checkMeaning(document: unknown): Meaning {
   const config: ConfigView = viewConfig(document)
+  const tooMany = sizeFaults(config)
+  if (tooMany.length > 0) return { faults: tooMany, warnings: [] } // rules are compared with each other
   return { faults: faultsOfMeaning(document, config), warnings: warningsOf(document, config) }
 }
 
