@@ -1,4 +1,4 @@
-import { type Document, parseDocument } from 'yaml'
+import { type Document, type Node, isNode, isScalar, parseDocument, visit } from 'yaml'
 import { LIMITS } from './contract/limits.ts'
 import { LedgerError } from './domain/error.ts'
 
@@ -17,15 +17,29 @@ export function jsonOf(text: string): string {
 function documentOf(text: string): Document {
   const document = parsed(text)
   const [fault] = [...document.errors, ...document.warnings]
-  if (fault !== undefined) {
-    const line = fault.linePos?.[0].line ?? 1
-    const [said = ''] = fault.message.split(/ at line |\n/)
-    throw malformed(`Line ${line}: ${said}.`)
-  }
+  if (fault?.code === 'RESOURCE_EXHAUSTION') throw tooDeep()
+  if (fault !== undefined) throw malformedAt(text, fault.pos[0], fault.message)
   const { explicit, version } = document.directives?.yaml ?? {}
   if (explicit === true && version !== '1.2') throw malformed('Only YAML 1.2 is read.')
+  requireUniqueKeys(text, document)
   return document
 }
+
+/** The parser would compare each key with all before it. */
+function requireUniqueKeys(text: string, document: Document): void {
+  visit(document, {
+    Map(_place, { items }) {
+      const seen = new Set<unknown>()
+      for (const { key } of items) {
+        const name = isScalar(key) ? key.value : key // an alias of a text is a key, too
+        if (seen.has(name)) throw malformedAt(text, startOf(key), 'Map keys must be unique')
+        seen.add(name)
+      }
+    },
+  })
+}
+
+const startOf = (key: unknown): number => (isNode(key) ? ((key as Node).range?.[0] ?? 0) : 0)
 
 /** What nests too deep for the parser breaks it. */
 function parsed(text: string): Document {
@@ -36,11 +50,12 @@ function parsed(text: string): Document {
       merge: false,
       strict: true,
       stringKeys: true,
-      uniqueKeys: true,
+      uniqueKeys: false,
+      prettyErrors: false, // for each of thousands it would search the text
       logLevel: 'error',
     })
   } catch {
-    throw malformed('The body is no YAML, or nested too deep.')
+    throw tooDeep()
   }
 }
 
@@ -59,7 +74,7 @@ function requireJson(value: unknown, depth: number, size: { left: number }): voi
   if (typeof value === 'number' && !Number.isFinite(value)) throw malformed('A number is not finite.')
   if (typeof value !== 'object' || value === null) return
   if (!isPlain(value)) throw malformed('It has a value that JSON does not know.')
-  if (depth === 0) throw malformed(`The body is nested deeper than ${LIMITS.json_depth}.`)
+  if (depth === 0) throw tooDeep()
   for (const [key, member] of Object.entries(value)) {
     size.left -= Array.isArray(value) ? 0 : key.length
     requireJson(member, depth - 1, size)
@@ -69,5 +84,12 @@ function requireJson(value: unknown, depth: number, size: { left: number }): voi
 /** The parser knows tags of YAML 1.1 that make other things: bytes, sets, dates. */
 const isPlain = (value: object): boolean =>
   Array.isArray(value) || Object.getPrototypeOf(value) === Object.prototype
+
+function malformedAt(text: string, offset: number, said: string): LedgerError {
+  const line = text.slice(0, offset).split('\n').length
+  return malformed(`Line ${line}: ${said}.`)
+}
+
+const tooDeep = () => malformed(`The body is nested deeper than ${LIMITS.json_depth}.`)
 
 const malformed = (detail: string) => new LedgerError('malformed_yaml', detail)
