@@ -78,7 +78,7 @@ export const toolChange = (before: ToolBook | undefined, after: ToolBook): Chang
 export function pauseTool(before: Snapshot, given: Given, tool_id: string, body: PauseTool): Decision<Tool> {
   requireUnbound(given)
   const book = toolOf(before, tool_id)
-  const until = body.until == null ? null : new Date(body.until).toISOString()
+  const until = body.until == null ? null : instantOf(body.until)
   if (until !== null && until <= given.now) throw untilPassed()
   if (isPaused(book.pause, given.now)) throw refused(tool_id, 'paused', 'pause', ['resume'])
   const pause = { reason: body.reason, until, paused_at: given.now, paused_by: given.caller.actor }
@@ -91,6 +91,19 @@ export function resumeTool(before: Snapshot, given: Given, tool_id: string): Dec
   const book = toolOf(before, tool_id)
   if (!isPaused(book.pause, given.now)) throw refused(tool_id, 'not paused', 'resume', ['pause'])
   return moveTool(before, given, book, pausedDraft(book, 'tool_resumed', null), { pause: null })
+}
+
+/** In UTC, as instants are kept; one with a longer year could not be compared as text. */
+function instantOf(until: string): string {
+  const instant = new Date(until).toISOString()
+  if (!instant.startsWith('+')) return instant
+  throw new LedgerError(
+    'validation_failed',
+    'The pause would end after the year 9999. Give none, for ever.',
+    {
+      errors: [{ pointer: '#/until', detail: 'lies after the year 9999 in UTC' }],
+    },
+  )
 }
 
 const pausedDraft = ({ record }: ToolBook, kind: string, pause: ToolPause | null): EventDraft[] => [

@@ -169,6 +169,8 @@ describe('pauseTool and resumeTool', () => {
   it('refuses an instant that has passed, and what is so already', async () => {
     await activate(app)
     const writes = app.writes()
+    const late = await pause('aider', { reason: 'quota', until: '9999-12-31T23:59:59-00:01' })
+    expect(late).toMatchObject({ status: 400, body: { errors: [{ pointer: '#/until' }] } })
     for (const until of ['2026-01-05T09:30:00.000Z', '2020-01-01T00:00:00Z']) {
       const { status, body } = await pause('aider', { reason: 'quota', until })
       expect({ status, code: body.code }).toEqual({ status: 422, code: 'until_passed' })
