@@ -116,7 +116,7 @@ describe('a worker that is told to stop', () => {
     ['/complete', 2],
   ])('while it looks at a repeated answer of %s starts nothing of it', async (operation, count) => {
     let isLost = false
-    const slow = await through(async (path, body) => {
+    const slow = await through(server, async (path, body) => {
       if (path.endsWith('/heartbeat')) await stopAndWait()
       if (!path.split('?')[0]!.endsWith(operation) || body === '' || isLost) return body
       isLost = true
@@ -131,7 +131,7 @@ describe('a worker that is told to stop', () => {
   })
 
   it('twice does not wait for the answer of a report', async () => {
-    const silent = await through((path, body) =>
+    const silent = await through(server, (path, body) =>
       path.includes('/complete') ? new Promise<never>(() => {}) : body,
     )
     await submit(server, 'quick')
