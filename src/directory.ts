@@ -11,7 +11,7 @@ export function makeDirectory(path: string): void {
     mkdirSync(path, { mode: 0o700 })
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
-    if (code === 'EEXIST' && statSync(path).isDirectory()) return
+    if (code === 'EEXIST' && isDirectory(path)) return
     const above = dirname(path)
     if (code !== 'ENOENT' || existsSync(above)) throw error
     makeDirectory(above)

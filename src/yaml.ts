@@ -1,4 +1,4 @@
-import { type Document, type Node, isNode, isScalar, parseDocument, visit } from 'yaml'
+import { type Document, isNode, isScalar, parseDocument, visit } from 'yaml'
 import { LIMITS } from './contract/limits.ts'
 import { LedgerError } from './domain/error.ts'
 
@@ -39,7 +39,7 @@ function requireUniqueKeys(text: string, document: Document): void {
   })
 }
 
-const startOf = (key: unknown): number => (isNode(key) ? ((key as Node).range?.[0] ?? 0) : 0)
+const startOf = (key: unknown): number => (isNode(key) ? (key.range?.[0] ?? 0) : 0)
 
 /** What nests too deep for the parser breaks it. */
 function parsed(text: string): Document {

@@ -86,8 +86,8 @@ export function takeFrom(
   const items: ClaimedRequest[] = []
   const changes: Change[] = []
   const full = new Set<string>()
-  const ready_now = [...queue.ready, ...justQueued(entries, queue.tools, given.now)]
-  for (const ready of ready_now.toSorted(byPriority)) {
+  const candidates = [...queue.ready, ...justQueued(entries, queue.tools, given.now)]
+  for (const ready of candidates.toSorted(byPriority)) {
     if (items.length >= (terms.max ?? 1)) break
     const { tool_id, run_id } = ready
     const room = rooms.get(tool_id) ?? roomOf(queue.tool(tool_id), moved.get(tool_id), freed, given.now)
@@ -110,16 +110,16 @@ export function takeFrom(
 
 /** What was entered so far has put this into the queue: of these tools, and not too late. */
 function justQueued(entries: Entries, tools: readonly string[], now: string): ReadyRequest[] {
-  const queued = [...entries.values()].flatMap(({ entry }) =>
-    (entry.queued ?? []).map((request) => ({ request, book: entry.book })),
+  const isInTime = ({ queue_expires_at: end }: ExecutionRequest) => end === null || end > now
+  return [...entries.values()].flatMap(({ entry: { book, queued = [] } }) =>
+    queued.filter(isInTime).flatMap((request) => {
+      const { tool_id } = request.assignment! // what is queued has a tool
+      if (!tools.includes(tool_id)) return []
+      const { request_id: execution_request_id, run_id } = request
+      const place = { execution_request_id, run_id, tool_id, priority_rank: rankOf(request) }
+      return [{ ...place, request: () => request, book: () => book }]
+    }),
   )
-  return queued.flatMap(({ request, book }) => {
-    const { request_id, run_id, queue_expires_at } = request
-    const { tool_id } = request.assignment! // what is queued has a tool
-    if (!tools.includes(tool_id) || (queue_expires_at !== null && queue_expires_at <= now)) return []
-    const place = { execution_request_id: request_id, run_id, tool_id, priority_rank: rankOf(request) }
-    return [{ ...place, request: () => request, book: () => book }]
-  })
 }
 
 /** The tools that what was entered so far has moved, as it leaves them. */
