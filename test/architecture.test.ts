@@ -14,7 +14,6 @@ const MAY_IMPORT: Record<string, readonly string[] | 'anything'> = {
   contract: ['@sinclair/typebox'],
   domain: ['contract/', 'node:crypto', 'canonicalize', 'picomatch'],
   clock: [],
-  columns: [],
   directory: ['node:fs', 'node:path'],
   entropy: ['node:crypto', 'ulid'],
   exit: [],
@@ -106,7 +105,6 @@ const MAY_IMPORT: Record<string, readonly string[] | 'anything'> = {
   // A client like any other: its way to the server is HTTP.
   worker: [
     'client/',
-    'columns.ts',
     'contract/',
     'directory.ts',
     'exit.ts',

@@ -1,5 +1,5 @@
 import { pause } from '../client/pause.ts'
-import { cutToColumns } from '../columns.ts'
+import { cutToColumns } from './columns.ts'
 import type { Device } from './device.ts'
 import type { Log } from './log.ts'
 import type { Running } from './worker.ts'

@@ -1,6 +1,6 @@
 import { PassThrough } from 'node:stream'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { columnsOf } from '../../src/columns.ts'
+import { columnsOf } from '../../src/worker/columns.ts'
 import type { ClaimedRequest } from '../../src/contract/dispatch.ts'
 import type { Device } from '../../src/worker/device.ts'
 import { KEPT_MESSAGES, jsonLines, terminal } from '../../src/worker/terminal.ts'

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { columnsOf, cutToColumns } from '../src/columns.ts'
+import { columnsOf, cutToColumns } from '../../src/worker/columns.ts'
 
 it.each([
   ['basket', 6],
